@@ -159,7 +159,7 @@ class Constraint(NamedTuple):
     deferred: bool
     on_delete: str
     on_update: str
-    index: int
+    index_oid: int
     definition: str | None
     """Only for check and exclusion constraints."""
 
