@@ -1,0 +1,223 @@
+"""A papermill engine that tells the truth: what ran, what failed, what never ran.
+
+Papermill's own engine marks every cell `completed` once a kernel died or timed out, and writes the whole
+notebook twice a cell, which grows with the square of the outputs. This one
+
+- leaves a cell that never ran `pending`, marks the cell that ended the run `failed`, and puts the outcome
+  into the notebook's metadata: `{"rcakit": {"status": .., "reason": .., "cell": ..}}`;
+- saves at most every two seconds, and never for more than a tenth of the time;
+- talks to the kernel over Unix sockets in a private directory, so that runs side by side cannot meet in a port;
+- knows two limits: `execution_timeout` seconds a cell, `total_timeout` seconds for the notebook.
+
+Engines: https://papermill.readthedocs.io/en/latest/extending-entry-points.html#developing-a-new-engine
+Kernel connections: https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
+from papermill.engines import NBClientEngine, NotebookExecutionManager  # type: ignore[import-untyped]
+from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
+from papermill.iorw import write_ipynb  # type: ignore[import-untyped]
+from papermill.log import logger  # type: ignore[import-untyped]
+from traitlets.config import Config
+
+Outcome = Literal["ok", "failed", "timeout", "kernel-died", "cancelled"]
+
+_SOCKET_PATH = 90
+"""Bytes a directory may take so that `<directory>/kernel-ipc-5` stays below the 104 of sockaddr_un on macOS."""
+
+
+class Manager(NotebookExecutionManager):  # type: ignore[misc]
+    """Papermill's bookkeeping with throttled saves and without wishful statuses."""
+
+    save_every = 2.0
+    _saved_at = float("-inf")
+    _save_cost = 0.0
+
+    def save(self, **kwargs: Any) -> None:
+        """Write the notebook, unless it was written a moment ago; `notebook_complete` writes the rest."""
+        if monotonic() - self._saved_at >= max(self.save_every, 10 * self._save_cost):
+            self.write()
+
+    def autosave_cell(self) -> None:
+        if self.autosave_cell_every:
+            self.save()
+
+    def write(self) -> None:
+        began = monotonic()
+        if self.output_path:
+            write_ipynb(self.nb, self.output_path)
+        self._saved_at = monotonic()
+        self._save_cost = self._saved_at - began
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        """Close the books; a cell that never ran stays `pending`, whatever ended the run."""
+        self.end_time = self.now()
+        meta = self.nb.metadata.papermill
+        meta["end_time"] = self.end_time.isoformat()
+        meta["duration"] = (self.end_time - self.start_time).total_seconds()
+        self.cleanup_pbar()
+        self.write()
+
+    def outcome(self, status: Outcome, reason: str = "", cell: int | None = None) -> None:
+        """Write down how the run ended; `cell` is the index of the cell that ended it."""
+        self.nb.metadata["rcakit"] = {"status": status, "reason": reason, "cell": cell}
+        if status != "ok":
+            self.nb.metadata.papermill["exception"] = True
+
+
+class Client(PapermillNotebookClient):  # type: ignore[misc]
+    """Runs the cells in order and stops at the first that fails, for whatever reason."""
+
+    running: int | None = None
+    """Index of the cell under way."""
+    died_of = ""
+
+    def papermill_execute_cells(self) -> None:
+        for index, cell in enumerate(self.nb.cells):
+            self.running = index
+            self.nb_man.cell_start(cell, index)
+            try:
+                self.execute_cell(cell, index)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError, KeyboardInterrupt) as error:
+                self.died_of = self._cause_of_death()
+                self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=error)
+                raise
+            finally:
+                self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+        self.running = None
+
+    def _cause_of_death(self) -> str:
+        process = getattr(getattr(self.km, "provisioner", None), "process", None)
+        code = None if process is None else process.poll()
+        if code is None:
+            return "unknown"
+        return f"signal {-code}" if code < 0 else f"exit status {code}"
+
+
+class Engine(NBClientEngine):  # type: ignore[misc]
+    """The engine `rcakit` of papermill: `papermill --engine rcakit IN OUT`."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: NotebookNode,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        **kwargs: Any,
+    ) -> NotebookNode:
+        """Execute a parameterised notebook in place; see the module for what differs from papermill.
+
+        Keyword arguments of its own: `execution_timeout` and `total_timeout` in seconds, `env` (variables
+        added to the kernel's environment). Raises PapermillExecutionError, nbclient's DeadKernelError and
+        CellTimeoutError, or passes KeyboardInterrupt on; the notebook is saved first.
+        """
+        manager = Manager(nb, output_path, log_output, progress_bar, autosave_cell_every)
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **kwargs)
+        finally:
+            manager.notebook_complete()
+        return nb
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: Manager,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: int = 60,
+        execution_timeout: float | None = None,
+        total_timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        limits = _Limits(execution_timeout, total_timeout)
+        with tempfile.TemporaryDirectory(prefix="rca-") as directory:
+            client = Client(
+                nb_man,
+                kernel_name=kernel_name,
+                config=_connection(Path(directory)),
+                timeout_func=limits.of_cell,
+                startup_timeout=start_timeout,
+                iopub_timeout=60,  # large outputs trail their cell by more than the default 4 seconds
+                log=logger,
+                log_output=log_output,
+                stdout_file=stdout_file,
+                stderr_file=stderr_file,
+            )
+            _run(client, nb_man, limits, {**os.environ, **(env or {})})
+
+
+class _Limits:
+    """Two time-outs in one number: what the next cell may still take."""
+
+    def __init__(self, cell: float | None, total: float | None) -> None:
+        self.cell = cell
+        self.total = total
+        self._end = None if total is None else monotonic() + total
+
+    def of_cell(self, cell: NotebookNode) -> float | None:
+        left = [] if self.cell is None else [self.cell]
+        if self._end is not None:
+            left.append(max(self._end - monotonic(), 0.001))
+        return min(left, default=None)
+
+    def reason(self) -> str:
+        if self._end is not None and monotonic() >= self._end:
+            return f"the notebook was stopped after {self.total:g} seconds, the limit for a whole run"
+        return f"a cell was stopped after {self.cell:g} seconds, the limit for one cell"
+
+
+def _connection(directory: Path) -> Config:
+    """Unix sockets in a private directory, or TCP where those are missing or the path is too long."""
+    config = Config()
+    if sys.platform != "win32" and len(os.fsencode(directory)) <= _SOCKET_PATH:
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.connection_file = str(directory / "kernel.json")
+    return config
+
+
+def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, str]) -> None:
+    """Execute, and write down how it ended before anything else can go wrong."""
+    manager.outcome("cancelled", "the run was interrupted before it began")
+    try:
+        client.execute(env=env)
+    except CellExecutionError as error:
+        manager.outcome("failed", f"{error.ename}: {error.evalue}".rstrip(": "), client.running)
+        if error.ename == "SystemExit":  # papermill takes it for a clean end; cells after it never ran
+            raise _stopped(manager.nb, client.running or 0, error) from None
+    except CellTimeoutError:
+        manager.outcome("timeout", limits.reason(), client.running)
+        raise
+    except DeadKernelError:
+        manager.outcome("kernel-died", f"the notebook's process ended: {client.died_of}", client.running)
+        raise
+    except KeyboardInterrupt:
+        manager.outcome("cancelled", "the run was interrupted", client.running)
+        raise
+    else:
+        manager.outcome("ok")
+
+
+def _stopped(nb: NotebookNode, index: int, error: CellExecutionError) -> PapermillExecutionError:
+    cell = nb.cells[index]
+    return PapermillExecutionError(
+        index, cell.execution_count, cell.source, error.ename, error.evalue, error.traceback.splitlines()
+    )

@@ -1,0 +1,164 @@
+"""The papermill engine against real kernels: deaths, time-outs, exits, large outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from papermill.engines import papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from rcakit.report.engine import Engine
+
+papermill_engines.register("rcakit", Engine)
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    nodes = [new_code_cell(source) for source in cells]
+    metadata = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# ?"), *nodes], metadata=metadata), path)
+    return path
+
+
+def run(tmp_path: Path, *cells: str, **options: object) -> NotebookNode:
+    source = notebook(tmp_path / "in.ipynb", *cells)
+    out = tmp_path / "out.ipynb"
+    papermill.execute_notebook(source, out, engine_name="rcakit", progress_bar=False, **options)
+    return nbformat.read(out, as_version=4)
+
+
+def after(tmp_path: Path) -> NotebookNode:
+    return nbformat.read(tmp_path / "out.ipynb", as_version=4)
+
+
+def statuses(nb: NotebookNode) -> list[str]:
+    return [cell.metadata.papermill.status for cell in nb.cells if cell.cell_type == "code"]
+
+
+def test_a_whole_run_is_ok(tmp_path: Path) -> None:
+    nb = run(tmp_path, "x = 20", "x + 1")
+    assert nb.metadata.rcakit == {"status": "ok", "reason": "", "cell": None}
+    assert statuses(nb) == ["completed", "completed"]
+    assert nb.cells[2].outputs[0].data["text/plain"] == "21"
+
+
+@pytest.mark.parametrize(
+    ("death", "reason"),
+    [("os._exit(3)", "exit status 3"), ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9")],
+)
+def test_a_dead_kernel_is_told_as_it_was(tmp_path: Path, death: str, reason: str) -> None:
+    with pytest.raises(DeadKernelError):
+        run(tmp_path, "import os, signal; 'before'", death, "'never'")
+    nb = after(tmp_path)
+    assert statuses(nb) == ["completed", "failed", "pending"]
+    assert nb.metadata.rcakit.status == "kernel-died"
+    assert reason in nb.metadata.rcakit.reason
+    assert nb.metadata.rcakit.cell == 2
+    assert nb.cells[1].outputs, "what was there before the death is kept"
+
+
+def test_a_cell_over_its_time(tmp_path: Path) -> None:
+    with pytest.raises(CellTimeoutError):
+        run(tmp_path, "'before'", "import threading; threading.Event().wait()", "1", execution_timeout=2)
+    nb = after(tmp_path)
+    assert statuses(nb) == ["completed", "failed", "pending"]
+    assert nb.metadata.rcakit.status == "timeout"
+    assert "limit for one cell" in nb.metadata.rcakit.reason
+
+
+def test_a_notebook_over_its_time(tmp_path: Path) -> None:
+    with pytest.raises(CellTimeoutError):
+        run(tmp_path, "import threading; threading.Event().wait()", execution_timeout=600, total_timeout=3)
+    assert "limit for a whole run" in after(tmp_path).metadata.rcakit.reason
+
+
+@pytest.mark.parametrize("leave", ["raise SystemExit(0)", "import sys; sys.exit()", "raise SystemExit(4)"])
+def test_an_exit_is_not_success(tmp_path: Path, leave: str) -> None:
+    with pytest.raises(PapermillExecutionError):
+        run(tmp_path, leave, "'never'")
+    nb = after(tmp_path)
+    assert statuses(nb) == ["failed", "pending"]
+    assert nb.metadata.rcakit.status == "failed"
+    assert "SystemExit" in nb.metadata.rcakit.reason
+
+
+def test_an_exception_stops_the_run_and_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(PapermillExecutionError):
+        run(tmp_path, "print('seen')", "1 / 0", "'never'")
+    nb = after(tmp_path)
+    assert nb.metadata.rcakit.reason == "ZeroDivisionError: division by zero"
+    states = [c.metadata.papermill.status for c in nb.cells if "papermill" in c.metadata]
+    assert states == ["completed", "completed", "failed", "pending"]
+
+
+def test_large_outputs_arrive_whole_and_are_saved_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves: list[float] = []
+    whole = Engine.__module__
+    monkeypatch.setattr(f"{whole}.write_ipynb", _counted(saves, f"{whole}.write_ipynb"))
+    cells = [f"print('{n:02}' * 500_000)" for n in range(12)]
+    nb = run(tmp_path, *cells)
+    assert all(len(cell.outputs[0].text) == 1_000_001 for cell in nb.cells[1:])
+    assert len(saves) < len(cells), "a save a cell would be 24 writes of up to 12 MB"
+
+
+def _counted(saves: list[float], target: str) -> object:
+    module, _, name = target.rpartition(".")
+    real = getattr(sys.modules[module], name)
+
+    def write(nb: NotebookNode, path: str) -> None:
+        saves.append(1)
+        real(nb, path)
+
+    return write
+
+
+def test_the_kernel_gets_its_environment_and_no_tcp_port(tmp_path: Path) -> None:
+    nb = run(
+        tmp_path,
+        "import os; os.environ['RCAKIT_RUN_DIR']",
+        "import json, ipykernel; json.load(open(ipykernel.get_connection_file()))['transport']",
+        env={"RCAKIT_RUN_DIR": "there"},
+    )
+    assert nb.cells[1].outputs[0].data["text/plain"] == "'there'"
+    if sys.platform != "win32":
+        assert nb.cells[2].outputs[0].data["text/plain"] == "'ipc'"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_is_a_cancelled_run_and_leaves_no_kernel(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    cell = f"import os, threading; open({str(fifo)!r}, 'w').write(str(os.getpid())); threading.Event().wait()"
+    source = notebook(tmp_path / "in.ipynb", "'before'", cell, "'never'")
+    script = (
+        "import papermill, rcakit.report.engine as e;"
+        "papermill.engines.papermill_engines.register('rcakit', e.Engine);"
+        f"papermill.execute_notebook({str(source)!r}, {str(tmp_path / 'out.ipynb')!r},"
+        " engine_name='rcakit', progress_bar=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    kernel = int(fifo.read_text())  # blocks until the cell is under way
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    nb = after(tmp_path)
+    assert nb.metadata.rcakit.status == "cancelled"
+    assert statuses(nb) == ["completed", "failed", "pending"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
+
+
+def test_the_notebook_stays_valid(tmp_path: Path) -> None:
+    nbformat.validate(run(tmp_path, "1"))
+    json.loads((tmp_path / "out.ipynb").read_text())
