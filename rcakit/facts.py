@@ -259,6 +259,8 @@ class Catalog:
     """(type_oid, typmod) -> `format_type`, e.g. "character varying(100)"."""
     evidence: Mapping[str, str] = field(default_factory=dict)
     """What was read ("relations", "columns", ..) -> the evidence id of its query."""
+    unread: tuple[Unread, ...] = ()
+    """Objects whose names are not valid text in the database's encoding."""
 
     @cached_property
     def by_oid(self) -> dict[int, Relation]:
@@ -506,6 +508,8 @@ class Effect:
     """table, column, index, schema, sequence, view, function, type, constraint, .."""
     subject: Name | None
     result: Name | None
+    relation: Name | None = None
+    """The table that a column, constraint, index, trigger, policy or rule belongs to; its own names are bare then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,6 +540,10 @@ class Guard:
     where: Where | None = None
     swallows: tuple[str, ...] = ()
     """Conditions an exception block silently eats: ("others",)."""
+    sql: str | None = None
+    """For a condition that is not SQL (Python's): the same question as an SQL expression, "" when it cannot be put."""
+    function: str = ""
+    """The function whose body it stands in, when nothing in the same text calls it: defined, not run. "" else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import string
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 MAX_BYTES = 63
 """NAMEDATALEN - 1 of an unmodified PostgreSQL: longer names are cut, with no more than a NOTICE."""
 
+_SPACE = " \t\n\r\f\v"
 _START = frozenset(string.ascii_letters + "_")
 _CONT = _START | frozenset(string.digits + "$")
 _SAFE = frozenset(string.ascii_lowercase + string.digits + "_")
@@ -85,6 +87,35 @@ def parse(text: str) -> tuple[str, ...]:
         rest = rest[1:].lstrip()
 
 
+def search_path(text: str) -> tuple[str, ...]:
+    """The schemas a `search_path` setting lists, in order, `$user` as it stands.
+
+    The rules are looser than for SQL: `my-schema` needs no quotes here. Raises ValueError when PostgreSQL
+    would refuse the setting. https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-PATH
+    """
+    parts: list[str] = []
+    rest = text.strip(_SPACE)
+    while rest or parts:
+        part, rest = _take_quoted(rest) if rest.startswith('"') else _take_word(rest)
+        parts.append(clip(part))
+        rest = rest.lstrip(_SPACE)
+        if not rest:
+            break
+        if not rest.startswith(","):
+            raise ValueError(f"not a search_path: {text!r}")
+        rest = rest[1:].lstrip(_SPACE)
+    return tuple(parts)
+
+
+def _take_word(text: str) -> tuple[str, str]:
+    end = 0
+    while end < len(text) and text[end] not in _SPACE + ",":
+        end += 1
+    if end == 0:
+        raise ValueError(f"an empty name in a search_path: {text!r}")
+    return _fold(text[:end]), text[end:]
+
+
 def _take_quoted(text: str) -> tuple[str, str]:
     at = 1
     while (at := text.find('"', at)) != -1:
@@ -103,8 +134,12 @@ def _take_bare(text: str) -> tuple[str, str]:
         end += 1
     if end == 0 or not (text[0] in _START or ord(text[0]) >= 0x80):
         raise ValueError(f"not an SQL name: {text!r}")
-    folded = "".join(c.lower() if c in string.ascii_uppercase else c for c in text[:end])
-    return folded, text[end:]
+    return _fold(text[:end]), text[end:]
+
+
+def _fold(bare: str) -> str:
+    """Unquoted text in lower case; letters beyond ASCII stay, as PostgreSQL leaves them in UTF8."""
+    return "".join(c.lower() if c in string.ascii_uppercase else c for c in bare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +230,17 @@ def django_m2m_table(db_table: str, field: str) -> str:
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:4]
     head = f'{namespace}"."' if namespace else ""
     return f"{head}{name[: MAX_BYTES - 4]}{digest}"
+
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def visible(text: str) -> str:
+    r"""Foreign text with control characters and direction overrides written out: "a\nb" shows as `a\nb`.
+
+    Terminals obey escape sequences and readers trust the order of letters; neither may come from a database.
+    """
+    return "".join(
+        ascii(char)[1:-1] if char in _BIDI or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char
+        for char in text
+    )

@@ -1,0 +1,142 @@
+"""Reach the investigated database, or say why not, without a secret in any message.
+
+libpq's own words are not passed on unseen: a password with an `@` or a `/` that was not percent-encoded ends
+up in what libpq takes for the host, the port or the database.
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
+
+from rcakit.errors import ConnectionFailed
+
+_PASSWORDS = ("password", "sslpassword")
+
+_KNOWN = (
+    (
+        "definition of service",
+        "the service is not defined",
+        "Look for its name in the service file (PGSERVICEFILE, ~/.pg_service.conf).",
+    ),
+    (
+        "service file",
+        "the service file could not be read",
+        "Look at PGSERVICEFILE and ~/.pg_service.conf.",
+    ),
+    (
+        "no password supplied",
+        "the server asks for a password and none was given",
+        "Put it into PGPASSWORD, the password file or the variable that holds the connection string.",
+    ),
+    (
+        "password authentication failed",
+        "the server refused the password or the user",
+        "Check the user and the password, also the one in the password file.",
+    ),
+    (
+        "authentication failed",
+        "the server refused the user",
+        "Check the user, and how pg_hba.conf lets it in.",
+    ),
+    (
+        "no pg_hba.conf entry",
+        "the server lets no such connection in",
+        "Ask for a line in pg_hba.conf, or try another sslmode.",
+    ),
+    ("database does not exist", "the database does not exist", "Check its name; psql -l lists them."),
+    ("role does not exist", "the user does not exist", "Check its name."),
+    (
+        "connection refused",
+        "no server listens there",
+        "Check host and port, and that the server is running.",
+    ),
+    ("no such file", "no server listens there", "Check host and port, and that the server is running."),
+    ("could not translate host name", "the host is not known", "Check the host's name."),
+    ("name or service not known", "the host is not known", "Check the host's name."),
+    ("failed to resolve host", "the host is not known", "Check the host's name."),
+    ("timeout", "the server did not answer in time", "Check host and port, and the firewall between."),
+    ("too many", "the server takes no more connections", "Try again later."),
+    ("remaining connection slots", "the server takes no more connections", "Try again later."),
+    ("starting up", "the server is starting up", "Try again in a moment."),
+    ("shutting down", "the server is shutting down", "Try again when it is back."),
+    ("conversion between", "the database's encoding cannot be read as UTF8", "Dump and read a copy in UTF8."),
+)
+"""(words libpq or the server says, what they mean, what to do), the special before the general."""
+
+
+def connect(conninfo: str, *, run: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect for reading: not autocommit, REPEATABLE READ, READ ONLY, UTF8, nothing prepared.
+
+    `conninfo` is what libpq takes: key=value pairs or a URI; "" leaves all to the environment. Raises
+    ConnectionFailed, which names host, port, user and database at most.
+    """
+    answer = _connect(conninfo, f"rcakit/{run}")
+    if isinstance(answer, ConnectionFailed):
+        raise answer  # outside any handler: libpq's error, which knows the password, is not chained
+    answer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    answer.read_only = True
+    answer.prepare_threshold = None
+    return answer
+
+
+def _connect(conninfo: str, application_name: str) -> psycopg.Connection[tuple[Any, ...]] | ConnectionFailed:
+    try:
+        params = conninfo_to_dict(conninfo)
+    except (psycopg.Error, UnicodeError):
+        return ConnectionFailed(
+            "the connection string cannot be read",
+            hint="Give key=value pairs or a postgresql:// URI, special characters in it percent-encoded.",
+        )
+    params.setdefault("connect_timeout", "10")
+    params.update(application_name=application_name, client_encoding="UTF8")
+    try:
+        return psycopg.connect(**params)  # type: ignore[arg-type]
+    except (psycopg.Error, UnicodeError, ValueError) as error:
+        return _refused(str(error), _effective(params))
+
+
+def _refused(said: str, params: Mapping[str, str]) -> ConnectionFailed:
+    place = _place(params)
+    if not place:
+        return ConnectionFailed(
+            "the database could not be reached",
+            hint="The connection string holds an @ or / out of place: percent-encode special characters "
+            "in user and password (@ is %40, / is %2F).",
+        )
+    lowered = said.lower()
+    for words, meaning, hint in _KNOWN:
+        if all(word in lowered for word in words.split()):
+            return ConnectionFailed(f"{meaning} ({place})", hint=hint)
+    secrets = [params[key] for key in _PASSWORDS if params.get(key)]
+    quoted = "" if any(secret in said for secret in secrets) else ": " + " ".join(said.split())
+    return ConnectionFailed(f"the database could not be reached ({place}){quoted}", hint="Try it with psql.")
+
+
+def _effective(params: Mapping[str, object]) -> dict[str, str]:
+    """The parameters as libpq completes them from the environment."""
+    known = {
+        option.keyword.decode(): option.val.decode(errors="replace")
+        for option in Conninfo.get_defaults()
+        if option.val
+    }
+    return known | {key: str(value) for key, value in params.items()}
+
+
+def _place(params: Mapping[str, str]) -> str:
+    """Host, port, user, database and service; "" when a part of the password may be among them."""
+    keys = ("service",) if params.get("service") else ()
+    shown = {key: params[key] for key in (*keys, "host", "port", "user", "dbname") if params.get(key)}
+    if _suspicious(shown.values()) or not set(shown.get("port", "")) <= set("0123456789,"):
+        return ""
+    shown.setdefault("host", "the default socket")
+    return ", ".join(f"{key} {value}" for key, value in shown.items())
+
+
+def _suspicious(values: Iterable[str]) -> bool:
+    return any("@" in value for value in values)

@@ -1,0 +1,13 @@
+-- Default expressions, and the expressions of generated columns.
+-- https://www.postgresql.org/docs/current/catalog-pg-attrdef.html
+select d.adrelid as relation, d.adnum::int4 as attnum, coalesce(pg_get_expr(d.adbin, d.adrelid), '') as expression
+from pg_attrdef d
+join pg_class c on c.oid = d.adrelid
+join pg_namespace n on n.oid = c.relnamespace
+where c.relpersistence <> 't'
+  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  and coalesce(n.nspname = any (nullif(current_setting('rcakit.schemas', true), '')::name[]), true)
+  and c.oid not in (
+      select e.objid from pg_depend e
+      where e.refclassid = 'pg_extension'::regclass and e.deptype = 'e' and e.classid = 'pg_class'::regclass)
+order by d.adrelid, d.adnum
