@@ -16,6 +16,7 @@ import json
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import stat
 import subprocess
@@ -255,7 +256,9 @@ def _major_of(data: Path) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ScratchError(f"{data} cannot be read as a data directory: {error}") from error
+        raise ScratchError(
+            f"{data} cannot be a data directory: {error}", hint="name another place"
+        ) from error
 
 
 def _account(data: Path | None) -> Account | None:
@@ -290,7 +293,7 @@ def _reachable(binaries: Path, account: Account) -> bool:
         )
     except (PermissionError, subprocess.CalledProcessError):
         return False
-    return os.access(binaries, os.R_OK)
+    return True
 
 
 def _tmp(account: Account | None) -> str:
@@ -308,28 +311,26 @@ def _tmp(account: Account | None) -> str:
 
 def _claim(data: Path, account: Account | None) -> None:
     """Make a kept data directory, or check that it is one the server may use. Its parents are left alone."""
-    data.parent.mkdir(parents=True, exist_ok=True)
     try:
-        data.mkdir(mode=0o700)
-    except FileExistsError:
-        if not data.is_dir():
-            raise ScratchError(f"{data} is not a directory", hint="name another place for the data") from None
-        if os.listdir(data) and not (data / "PG_VERSION").is_file():
-            raise ScratchError(
-                f"{data} holds files, but is no PostgreSQL data directory",
-                hint="name an empty or new directory",
-            ) from None
-    uid = account.uid if account else os.geteuid()
-    if account and data.stat().st_uid == 0 and not os.listdir(data):
-        os.chown(data, account.uid, account.gid)
-    if data.stat().st_uid != uid:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        empty = not os.listdir(data)
+        if empty and account is not None and data.stat().st_uid == 0:
+            os.chown(data, *account)
         owner = data.stat().st_uid
+    except OSError as error:
         raise ScratchError(
-            f"{data} belongs to user id {owner}, but its server would run as {uid}",
-            hint=f"run this as its owner, or give it away: chown -R {uid} {data}",
+            f"{data} cannot be a data directory: {error}", hint="name another place"
+        ) from error
+    if not empty and not (data / "PG_VERSION").is_file():
+        raise ScratchError(
+            f"{data} holds files, but is no PostgreSQL data directory", hint="name an empty or new directory"
         )
-    if not os.listdir(data):
-        data.chmod(0o700)
+    server = account.uid if account else os.geteuid()
+    if owner != server:
+        raise ScratchError(
+            f"{data} belongs to user id {owner}, but its server would run as {server}",
+            hint=f"run this as its owner, or give it away: chown -R {server} {shlex.quote(str(data))}",
+        )
 
 
 def _unique(prefix: str) -> str:

