@@ -61,6 +61,7 @@ def read(recorder: Recorder, schemas: Sequence[str] = ()) -> Catalog:
         sequences=rows("sequences", facts.Sequence),
         functions=rows("functions", facts.Function),
         triggers=rows("triggers", facts.Trigger),
+        views=rows("views", facts.View),
         grants=rows("grants", facts.Grant),
         types={(row.type_oid, row.typmod): row.name for row in rows("types", _Type)},
         evidence=evidence,

@@ -142,6 +142,8 @@ class Default(NamedTuple):
     relation: int
     attnum: int
     expression: str
+    digest: str = ""
+    """MD5 of the stored tree, which names objects by OID: a rename changes the text, but not this."""
 
 
 class Constraint(NamedTuple):
@@ -202,6 +204,13 @@ class Function(NamedTuple):
     source: str
 
 
+class View(NamedTuple):
+    """The query of a view or materialized view: `digest` is the MD5 of its stored tree, as in `Default`."""
+
+    relation: int
+    digest: str
+
+
 class Trigger(NamedTuple):
     oid: int
     relation: int
@@ -254,6 +263,7 @@ class Catalog:
     sequences: tuple[Sequence, ...] = ()
     functions: tuple[Function, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    views: tuple[View, ...] = ()
     grants: tuple[Grant, ...] = ()
     types: Mapping[tuple[int, int], str] = field(default_factory=dict)
     """(type_oid, typmod) -> `format_type`, e.g. "character varying(100)"."""

@@ -1,6 +1,11 @@
 -- Default expressions, and the expressions of generated columns.
+-- The digest is of the stored tree, where objects are numbers: it tells a new default from a renamed sequence.
 -- https://www.postgresql.org/docs/current/catalog-pg-attrdef.html
-select d.adrelid as relation, d.adnum::int4 as attnum, coalesce(pg_get_expr(d.adbin, d.adrelid), '') as expression
+select
+    d.adrelid as relation,
+    d.adnum::int4 as attnum,
+    coalesce(pg_get_expr(d.adbin, d.adrelid), '') as expression,
+    md5(d.adbin::text) as digest
 from pg_attrdef d
 join pg_class c on c.oid = d.adrelid
 join pg_namespace n on n.oid = c.relnamespace
