@@ -211,6 +211,14 @@ def test_its_own_runner_passes_too(either: demo.Demo) -> None:
     assert "Ran 13 tests" in done.stderr
 
 
+def test_its_own_tests_pass_on_postgresql_as_well(either: demo.Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server alone would not have helped: none of the tests asks the catalog."""
+    monkeypatch.setenv("TEST_ON_POSTGRES", "1")
+    done = manage(either, "manage.py", "test", "--settings=config.settings_test", "--no-input")
+    assert done.returncode == 0, done.stderr
+    assert "Ran 13 tests" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command", [("makemigrations", "--check", "--dry-run"), ("migrate", "--check"), ("check",)]
 )

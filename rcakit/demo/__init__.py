@@ -127,7 +127,9 @@ def _create_database(server: Server, database: str) -> None:
 def _migrate(project: Path, conninfo: str) -> None:
     """Run `manage.py migrate`, as a person would, against the new database and no other."""
     to = conninfo_to_dict(conninfo)
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DB_", "DJANGO_"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PG", "DB_", "DJANGO_", "PYTHONSAFEPATH"))
+    }
     settings = {f"DB_{key}": str(to.get(name) or "") for key, name in _SETTINGS.items()}
     command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
     try:
