@@ -1,0 +1,181 @@
+"""The intended account: where people meant each table to be, each statement with its source and strength.
+
+Model and database of the incident agree with each other, the history agrees with both: only what people meant does not.
+Intent is never written down in one place, so it is gathered from five, and a conflict between equals counts as "unknown".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+from rcakit.facts import Catalog, Declared, Guard, Intent, Model, Verdict, Where
+from rcakit.history import perhaps_after, sql_effects, touches
+from rcakit.names import Name, Spelling, display, spelling
+
+SAID, DONE, IMPLIED = 3, 2, 1
+"""Strength: said outright · acted upon · implied."""
+
+
+class Task(Protocol):
+    """What a task list says, as `sources.claims` reads it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def where(self) -> Where | None: ...
+
+
+def infer(
+    observed: Catalog,
+    declared: Declared,
+    guards: Sequence[Verdict] = (),
+    expected: Mapping[str, Sequence[str]] | None = None,
+    claims: Iterable[Task] = (),
+) -> tuple[Intent, ...]:
+    """Gather every statement of intent, the strongest first; `expected` is {schema: [bare table names]}.
+
+    A table of `expected` that no model declares is an intent too; its `db_table` is the table's name.
+    """
+    read = [(model, spelling(model.db_table)) for model in declared.models]
+    found = [
+        *_expected(read, expected or {}),
+        *_spelled(read, _schemas(observed, declared), observed),
+        *_guarded(read, declared, guards),
+        *_conventions(read),
+        *_claimed(read, observed.schema_names, claims),
+    ]
+    return tuple(sorted(dict.fromkeys(found), key=lambda intent: (-intent.strength, intent.db_table)))
+
+
+def strongest(intents: Iterable[Intent], db_table: str) -> Intent | None:
+    """The strongest statement about one `db_table`; None when there is none, or when equals contradict each other."""
+    mine = [intent for intent in intents if intent.db_table == db_table]
+    best = [intent for intent in mine if intent.strength == max(each.strength for each in mine)]
+    return best[0] if len({intent.target for intent in best}) == 1 else None
+
+
+def settled(intents: Iterable[Intent], db_table: str) -> Intent | None:
+    """`strongest`, where it is enough to accuse: acted upon, or implied by two sources that agree."""
+    mine = [intent for intent in intents if intent.db_table == db_table]
+    best = strongest(mine, db_table)
+    if best is None or best.strength > IMPLIED:
+        return best
+    return best if len({intent.source for intent in mine}) > 1 else None
+
+
+Read = Sequence[tuple[Model, Spelling]]
+
+
+def _expected(read: Read, expected: Mapping[str, Sequence[str]]) -> Iterator[Intent]:
+    listed = [table for tables in expected.values() for table in tables]
+    for schema, tables in expected.items():
+        for table in tables:
+            target = Name(schema, table)
+            source = f"[expected_schemas] {display(schema)}"
+            matches = _named(read, target, only=listed.count(table) == 1)
+            for db_table in matches or [table]:
+                yield Intent(db_table, target, source, SAID)
+
+
+def _named(read: Read, target: Name, *, only: bool) -> list[str]:
+    """The declared names that speak of `target`: exactly, else without a schema, else in another one."""
+    exact = [model.db_table for model, name in read if target in (name.relation, name.meant)]
+    bare = [model.db_table for model, name in read if name.relation == Name(None, target.name)]
+    other = [model.db_table for model, name in read if name.relation and name.relation.name == target.name]
+    return exact or bare or (other if only else [])
+
+
+def _schemas(observed: Catalog, declared: Declared) -> Mapping[str, str]:
+    """Every schema that exists or that a migration makes -> how it is known."""
+    made = {
+        effect.result.name: f"the schema {display(effect.result.name)} that {migration.label} creates"
+        for migration in declared.migrations
+        for operation in migration.operations
+        for effect in sql_effects(operation)
+        if effect.object == "schema" and effect.kind == "create" and effect.result
+    }
+    return made | {name: f"the existing schema {display(name)}" for name in observed.schema_names}
+
+
+def _spelled(read: Read, schemas: Mapping[str, str], observed: Catalog) -> Iterator[Intent]:
+    evidence = tuple(filter(None, [observed.evidence.get("schemas")]))
+    for model, name in read:
+        if name.relation is not None and name.relation.schema is not None:
+            yield Intent(model.db_table, name.relation, "the qualified db_table itself", DONE, model.where)
+        elif name.kind == "literal-dot" and (known := schemas.get(name.meant.schema or "")):
+            source = f"the prefix of db_table, {known}"
+            yield Intent(model.db_table, name.meant, source, DONE, model.where, evidence)
+
+
+def _guarded(read: Read, declared: Declared, guards: Sequence[Verdict]) -> Iterator[Intent]:
+    for verdict in guards:
+        for target in _moves(verdict.guard):
+            if _moved_again(declared, verdict.guard, target):
+                continue
+            source = f"what {verdict.guard.migration} moves under its condition"
+            for model, name in read:
+                if name.relation and name.relation.schema is None and name.meant.name == target.name:
+                    yield Intent(model.db_table, target, source, DONE, verdict.guard.where, verdict.evidence)
+
+
+def _moves(guard: Guard) -> Iterator[Name]:
+    """Where a positive guard's moves end up, renames that follow in the same branch included."""
+    if guard.negated or guard.kind == "exception" or guard.function:
+        return
+    for position, effect in enumerate(guard.effects):
+        if effect.kind == "move" and effect.object == "table" and effect.result and effect.result.schema:
+            end = effect.result
+            for later in guard.effects[position + 1 :]:
+                if later.kind == "rename" and later.subject == end and later.result:
+                    end = Name(later.result.schema or end.schema, later.result.name)
+            yield end
+
+
+def _moved_again(declared: Declared, guard: Guard, target: Name) -> bool:
+    return any(touches(declared, later, target) for later in perhaps_after(declared, guard.migration))
+
+
+def _conventions(read: Read) -> Iterator[Intent]:
+    apps: dict[str, list[tuple[Model, Spelling]]] = defaultdict(list)
+    for model, name in read:
+        if name.relation is not None and not model.auto_created:
+            apps[model.app].append((model, name))
+    for app, members in apps.items():
+        for model, name in members:
+            if name.relation and name.relation.schema is None and (schema := _siblings(model, members)):
+                target = Name(schema, name.meant.name)
+                yield Intent(model.db_table, target, f"the other tables of {app}", IMPLIED, model.where)
+
+
+def _siblings(model: Model, members: Read) -> str | None:
+    """The one schema that all other written table names of the app carry; two siblings make a convention."""
+    others = [
+        name.relation for each, name in members if each is not model and each.explicit and name.relation
+    ]
+    schemas = {other.schema for other in others}
+    return schemas.pop() if len(schemas) == 1 and len(others) > 1 else None
+
+
+def _claimed(read: Read, schemas: Collection[str], claims: Iterable[Task]) -> Iterator[Intent]:
+    for claim in claims:
+        words = re.findall(r"\w+", claim.text)
+        named = {schema for schema in schemas if _says_schema(words, schema)}
+        if len(named) != 1:
+            continue
+        for schema in named:
+            for model, name in read:
+                if not model.auto_created and name.meant.name in words:
+                    target = Name(schema, name.meant.name)
+                    yield Intent(model.db_table, target, f"task {claim.id}", IMPLIED, claim.where)
+
+
+def _says_schema(words: Sequence[str], schema: str) -> bool:
+    pairs = {(one, other.lower()) for one, other in pairwise(words)}
+    reverse = {(one.lower(), other) for one, other in pairwise(words)}
+    return (schema, "schema") in pairs or ("schema", schema) in reverse
