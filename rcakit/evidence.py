@@ -164,7 +164,10 @@ class Recorder:
 
     def _ask(self, sql: str, params: Params, make: type[Any] | None) -> tuple[tuple[str, ...], list[Any]]:
         with self._connection.cursor(binary=True) as cursor:
-            cursor.execute(sql.encode(), params)
+            try:
+                cursor.execute(sql.encode(), params)
+            except UnicodeEncodeError as error:
+                raise psycopg.DataError(f"not text in the database's encoding: {error.object!r}") from error
             columns = tuple(column.name for column in cursor.description or ())
             if make is None:
                 return columns, cursor.fetchall() if columns else []
@@ -279,7 +282,8 @@ class LenientText(Loader):
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
-        self._codec = self.connection.info.encoding if self.connection else "utf-8"
+        codec = self.connection.info.encoding if self.connection else "ascii"
+        self._codec = "utf-8" if codec == "ascii" else codec
 
     def load(self, data: Buffer) -> str:
         stored = bytes(data)
