@@ -32,7 +32,11 @@ def search_path(accounts: Accounts) -> tuple[str, ...]:
     server, setting = accounts.observed.server, accounts.declared.search_path
     if setting is None:
         return server.schemas_in_path
-    wanted = [server.role if schema == "$user" else schema for schema in names.search_path(setting)]
+    try:
+        listed = names.search_path(setting)
+    except ValueError:  # PostgreSQL refuses such a setting, and the session keeps the role's own
+        return server.schemas_in_path
+    wanted = [server.role if schema == "$user" else schema for schema in listed]
     return tuple(schema for schema in wanted if schema in accounts.observed.schema_names)
 
 

@@ -148,7 +148,7 @@ def accounts(
     return Accounts(
         observed,
         declared,
-        Recorded(tuple([*rows, *more]), evidence=("E8",)),
+        Recorded((*rows, *more), evidence=("E8",)),
         intent.infer(observed, declared, judged, expected or {}),
         judged,
     )
