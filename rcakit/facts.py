@@ -385,6 +385,8 @@ class Model:
     alias: str = "default"
     """The database alias the routers send its migrations to."""
     tablespace: str = ""
+    complete: bool = True
+    """False: the model may have more columns than `fields` tells (a base or a field from outside the project)."""
 
     @property
     def label(self) -> str:
