@@ -45,7 +45,7 @@ select distinct relation, kind, dependant, bound from (
         and d.classid = 'pg_attrdef'::regclass
     join pg_attrdef e on e.oid = d.objid
     join pg_attribute a on a.attrelid = e.adrelid and a.attnum = e.adnum
-    where e.adrelid <> o.relation or d.refobjid <> o.relation
+    where e.adrelid <> o.relation
     union all
     select h.relation, 'function', h.objid::regprocedure::text, 'oid'
     from held h
