@@ -19,6 +19,9 @@ from rcakit.names import Name, Spelling, display, spelling
 SAID, DONE, IMPLIED = 3, 2, 1
 """Strength: said outright · acted upon · implied."""
 
+TASK = "task "
+"""What the source of an intent taken from a task list begins with."""
+
 
 class Task(Protocol):
     """What a task list says, as `sources.claims` reads it."""
@@ -27,6 +30,8 @@ class Task(Protocol):
     def id(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def ticked(self) -> bool: ...
     @property
     def where(self) -> Where | None: ...
 
@@ -66,7 +71,9 @@ def settled(intents: Iterable[Intent], db_table: str) -> Intent | None:
     best = strongest(mine, db_table)
     if best is None or best.strength > IMPLIED:
         return best
-    return best if len({intent.source for intent in mine}) > 1 else None
+    # Any number of tasks is one source: they were written by the same person on the same day.
+    sources = {TASK if intent.source.startswith(TASK) else intent.source for intent in mine}
+    return best if len(sources) > 1 else None
 
 
 Read = Sequence[tuple[Model, Spelling]]
@@ -166,13 +173,15 @@ def _claimed(read: Read, schemas: Collection[str], claims: Iterable[Task]) -> It
     for claim in claims:
         words = re.findall(r"\w+", claim.text)
         named = {schema for schema in schemas if _says_schema(words, schema)}
-        if len(named) != 1:
+        if len(named) != 1 or not claim.ticked:
             continue
         for schema in named:
             for model, name in read:
                 if not model.auto_created and name.meant.name in words:
                     target = Name(schema, name.meant.name)
-                    yield Intent(model.db_table, target, f"task {claim.id}", IMPLIED, claim.where)
+                    yield Intent(
+                        model.db_table, target, f"{TASK}{claim.id or claim.where}", IMPLIED, claim.where
+                    )
 
 
 def _says_schema(words: Sequence[str], schema: str) -> bool:

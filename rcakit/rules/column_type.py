@@ -4,7 +4,8 @@
 
 A column whose type, as PostgreSQL prints it, is not the one Django would make. Two spellings of one type (serial and
 identity, varchar and character varying, the schema of an extension's type, the size of an array) are no difference;
-a type that could not be told from the model is not compared.
+a type that could not be told from the model is not compared. The key of an automatic many-to-many table may be integer or
+bigint: migrations make it by the project's DEFAULT_AUTO_FIELD, the models by that of the app.
 
 ## Why it stays silent
 
@@ -38,18 +39,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rcakit.facts import Accounts, Finding, Severity
+from rcakit.facts import Accounts, Field, Finding, Model, Severity
 from rcakit.rules._structure import pairs, same_type
 
 CODE = "RK413"
 SEVERITY: Severity = "warning"
+
+_KEYS = frozenset({"smallint", "integer", "bigint"})
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
     for pair in pairs(accounts):
         for field, column in pair.both():
             observed = accounts.observed.type_name(column)
-            if field.type is not None and not same_type(field.type, observed):
+            if field.type is not None and not _innocent(pair.model, field, field.type, observed):
                 yield pair.finding(
                     CODE,
                     "column-type",
@@ -60,3 +63,9 @@ def check(accounts: Accounts) -> Iterator[Finding]:
                     "columns",
                     "types",
                 )
+
+
+def _innocent(model: Model, field: Field, declared: str, observed: str) -> bool:
+    if model.auto_created and field.primary_key and {declared, observed} <= _KEYS:
+        return True
+    return same_type(declared, observed)
