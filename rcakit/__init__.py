@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used, so that `import rcakit` stays light."""
     if name in ("Case", "open_case"):
-        from rcakit import case
+        from rcakit import case, display
 
+        display.install()
         return getattr(case, name)
     if name in ("Target", "load"):
         from rcakit import target

@@ -26,6 +26,10 @@ Account = Literal["intended", "declared", "recorded", "replayed", "observed"]
 # ------------------------------------------------------------------ shared by all accounts
 
 
+class Rows(tuple[T, ...]):
+    """Facts of one kind in their order: a tuple that shows itself as a table in a notebook (`rcakit.display`)."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Where:
     """A place in the project's files; `path` is relative to the project directory, POSIX style."""

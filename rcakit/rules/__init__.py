@@ -80,3 +80,9 @@ def find(code: str) -> Rule:
 def explain(code: str) -> str:
     """The documentation of one rule, as Markdown. Raises ConfigError when there is no such rule."""
     return find(code).doc
+
+
+def overview() -> str:
+    """One line a rule: code, highest severity, summary."""
+    width = max(len(rule.severity) for rule in RULES)
+    return "\n".join(f"{rule.code}  {rule.severity:{width}}  {rule.summary.partition(' ')[2]}" for rule in RULES)

@@ -1,0 +1,337 @@
+"""One investigation: the five accounts of a target, each read once, and what follows from them.
+
+>>> case = open_case(load("rcakit.toml"))        # doctest: +SKIP
+>>> case.findings                                 # doctest: +SKIP
+
+Nothing is read before it is asked for. The database is read in one short REPEATABLE READ READ ONLY
+transaction, which is closed before the first fact is handed out.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rcakit import (
+    catalog,
+    causes,
+    evidence,
+    guards,
+    intent,
+    placement,
+    plpgsql,
+    provenance,
+    pyguards,
+    rules,
+    save,
+    scratch,
+    timeline,
+    waivers,
+)
+from rcakit.errors import ConfigError, ProjectError
+from rcakit.facts import (
+    Accounts,
+    Catalog,
+    Declared,
+    Dependant,
+    Finding,
+    Guard,
+    Intent,
+    Recorded,
+    Rows,
+    Unread,
+    Verdict,
+)
+from rcakit.sources import claims, django_live, django_static, git
+from rcakit.target import Target, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one look at the database gave."""
+
+    accounts: Accounts
+    placements: tuple[placement.Placement, ...]
+    dependants: tuple[Dependant, ...]
+    rows: Mapping[int, int] = field(default_factory=dict)
+    """OID of a misplaced table -> its exact number of rows."""
+    evidence: tuple[evidence.Evidence, ...] = ()
+
+
+class Case:
+    """One investigation of one target. Attributes are read when first used, and then kept."""
+
+    def __init__(self, target: Target, run_id: str | None = None) -> None:
+        self.target = target
+        self.started = datetime.now(UTC)
+        self.run_id = run_id or new_run_id(self.started)
+        self.queries: list[evidence.Evidence] = []
+        """What a person asked with `query`."""
+
+    # ------------------------------------------------------------ the accounts
+
+    @cached_property
+    def declared(self) -> Declared:
+        """The models and migrations: live where the target names an interpreter, from the files else."""
+        project = self.project
+        if self.target.interpreter is None:
+            return django_static.read(project, settings=self.target.settings)
+        try:
+            return django_live.read(project, settings=self.target.settings, python=self.target.interpreter)
+        except ProjectError as error:
+            declared = django_static.read(project, settings=self.target.settings)
+            failure = Unread(
+                "declared", f"the project could not be run, its files were read instead: {error}"
+            )
+            return replace(declared, unread=(failure, *declared.unread))
+
+    @cached_property
+    def reading(self) -> Reading:
+        """Everything the database is asked, in one transaction."""
+        found, unread = guards_of(self.declared)
+        with running(self.target) as conninfo, evidence.session(conninfo, run=self.run_id) as recorder:
+            return self._read(recorder, found, unread)
+
+    def _read(self, recorder: evidence.Recorder, found: Iterable[Guard], unread: list[Unread]) -> Reading:
+        observed = catalog.read(recorder, self.target.schemas)
+        recorded, unread_history = catalog.read_recorded(
+            recorder, observed, search_path=self.declared.search_path
+        )
+        edits, unread_edits = git.edits(self.project, self.declared, recorded.applied)
+        verdicts = guards.evaluate(found, recorder, observed)
+        accounts = Accounts(
+            observed=observed,
+            declared=self.declared,
+            recorded=replace(recorded, edits=edits),
+            intended=intent.infer(
+                observed, self.declared, verdicts, self.target.expected_schemas, self.claims
+            ),
+            guards=verdicts,
+            unread=(
+                *self.declared.unread,
+                *unread,
+                *unread_history,
+                *unread_edits,
+                *(verdict.unread for verdict in verdicts if verdict.unread),
+            ),
+        )
+        rows = placement.placements(accounts)
+        misplaced = [row.found for row in rows if row.found and row.verdict == "wrong schema"]
+        hanging = catalog.dependants(recorder, [relation.oid for relation in misplaced])
+        counts = catalog.count_rows(recorder, misplaced)
+        accounts = replace(accounts, unread=(*accounts.unread, *recorder.unread))
+        return Reading(accounts, rows, tuple(hanging), counts, tuple(recorder.evidence))
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.reading.accounts
+
+    @property
+    def observed(self) -> Catalog:
+        return self.accounts.observed
+
+    @property
+    def recorded(self) -> Recorded:
+        return self.accounts.recorded
+
+    @property
+    def intended(self) -> Rows[Intent]:
+        return Rows(self.accounts.intended)
+
+    @property
+    def guards(self) -> Rows[Verdict]:
+        return Rows(self.accounts.guards)
+
+    @property
+    def placement(self) -> Rows[placement.Placement]:
+        return Rows(self.reading.placements)
+
+    @property
+    def dependants(self) -> Rows[Dependant]:
+        """What hangs on the misplaced tables."""
+        return Rows(self.reading.dependants)
+
+    @property
+    def rows(self) -> Mapping[int, int]:
+        """OID of a misplaced table -> its number of rows, counted."""
+        return self.reading.rows
+
+    @cached_property
+    def claims(self) -> Rows[claims.Claim]:
+        """Tasks of the project's Markdown files."""
+        return Rows(claims.read(self.project))
+
+    # ------------------------------------------------------------ what follows
+
+    @cached_property
+    def _judged(self) -> tuple[tuple[Finding, ...], tuple[waivers.Waived, ...]]:
+        found = rules.run(self.accounts)
+        return waivers.apply(found, self.target.waivers, self.project, self.started.date())
+
+    @property
+    def findings(self) -> Rows[Finding]:
+        return Rows(self._judged[0])
+
+    @property
+    def waived(self) -> Rows[waivers.Waived]:
+        return Rows(self._judged[1])
+
+    @cached_property
+    def causes(self) -> Rows[causes.Cause]:
+        """The causal chain, root first; empty when nothing is wrong with the database."""
+        return Rows(causes.chain(self.accounts, self.findings))
+
+    @property
+    def unread(self) -> Rows[Unread]:
+        """What could not be read or evaluated, and why: never the same as clean."""
+        return Rows(self.accounts.unread)
+
+    @property
+    def evidence(self) -> Rows[evidence.Evidence]:
+        """Every query that was run, with its answer, time and role."""
+        return Rows((*self.reading.evidence, *self.queries))
+
+    @property
+    def status(self) -> str:
+        """ "findings" (warning or error), "could-not-check" or "ok"."""
+        if any(finding.severity != "note" for finding in self.findings):
+            return "findings"
+        return "could-not-check" if any(unread.blocking for unread in self.unread) else "ok"
+
+    def exit_code(self, fail_on: str = "warning") -> int:
+        """0 nothing at or above `fail_on`, 1 findings, 2 no finding but something could not be checked.
+
+        Findings win over what could not be checked: something certain is wrong, and both are listed.
+        """
+        levels = ("error", "warning", "note")
+        counted = levels[: levels.index(fail_on) + 1] if fail_on in levels else ()
+        if any(finding.severity in counted for finding in self.findings):
+            return 1
+        return 2 if any(unread.blocking for unread in self.unread) else 0
+
+    @cached_property
+    def timeline(self) -> Rows[timeline.Event]:
+        """What happened when, in UTC, each row with its source."""
+        return Rows(timeline.events(self))
+
+    @cached_property
+    def provenance(self) -> dict[str, str]:
+        """Under which circumstances this was found; no secret is in it."""
+        return provenance.of(self)
+
+    # ------------------------------------------------------------ a person's own questions
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Ask the investigated database, read-only; the answer becomes part of the report's evidence.
+
+        Parameters are bound (`where table_schema = :schema`). The frame's `attrs["evidence"]` holds the
+        query, its time, role and row count. Raises SqlError with the server's own words.
+        """
+        from rcakit import query
+
+        with running(self.target) as conninfo:
+            result = query.ask(conninfo, sql, params or {}, self.run_id, len(self.evidence) + 1)
+        self.queries.append(result)
+        return result.frame()
+
+    # ------------------------------------------------------------ the result
+
+    def save(self, directory: str | Path | None = None) -> Path | None:
+        """Write findings.json and evidence/*.csv; returns the directory.
+
+        Without `directory` it is that of the run (set by `rcakit investigate`); outside a run nothing is
+        written and None comes back, so that the notebook's last cell does no harm by hand.
+        """
+        place = directory or os.environ.get("RCAKIT_RUN_DIR")
+        return save.write(self, Path(place)) if place else None
+
+    @property
+    def project(self) -> Path:
+        """The project's directory. Raises ConfigError when none is named or it is not there."""
+        project = self.target.project_dir
+        if project is None:
+            raise ConfigError(
+                "no project is named", hint='give --project DIR, or write project = ".." into rcakit.toml'
+            )
+        if not project.is_dir():
+            raise ConfigError(f"{project} is not a directory", hint="check `project` in rcakit.toml")
+        return project
+
+
+def open_case(
+    target: Target | str | Path | None = None, *, run_id: str | None = None, **options: Any
+) -> Case:
+    """Open an investigation; nothing is read yet.
+
+    `target` is a `Target`, the path of a settings file, or None to look for one; `options` are those of
+    `rcakit.target.load` (dsn_env, service, project, settings, python, schemas). Raises ConfigError.
+    """
+    if not isinstance(target, Target):
+        target = load(target, **options)
+    return Case(target, run_id)
+
+
+def new_run_id(at: datetime) -> str:
+    """A sortable, unique name: "20260205T093000Z-3f9c"."""
+    return f"{at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+@contextmanager
+def running(target: Target) -> Iterator[str]:
+    """The libpq connection string of a target, with its own server running where it has one.
+
+    Raises ConfigError when nothing names a database, and ScratchError when the server does not start.
+    """
+    if target.dsn_env is not None:
+        yield _from_environment(target.dsn_env)
+    elif target.service is not None:
+        yield f"service={target.service}"
+    elif target.server is not None:
+        with scratch.server(target.root / target.server.data) as server:
+            yield server.conninfo(target.server.database)
+    else:
+        raise ConfigError(
+            "no database is named",
+            hint="give --dsn-env NAME or --service NAME, or write one into rcakit.toml (rcakit new DIR)",
+        )
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise ConfigError(
+            f"the environment variable {name} is empty or not set",
+            hint=f'put the connection string there: export {name}="host=... dbname=... user=..."',
+        )
+    return value
+
+
+def guards_of(declared: Declared) -> tuple[list[Guard], list[Unread]]:
+    """Every guard in the SQL and Python of the migrations, and what could not be parsed."""
+    found: list[Guard] = []
+    unread: list[Unread] = []
+    for migration in declared.migrations:
+        for operation in migration.operations:
+            label, group, where = migration.label, operation.group, operation.where
+            texts = [
+                plpgsql.guards(sql, migration=label, operation=group, statement=number, where=where)
+                for number, sql in enumerate(operation.sql)
+            ]
+            if operation.source:
+                texts.append(
+                    pyguards.python_guards(operation.source, migration=label, operation=group, where=where)
+                )
+            for more, missed in texts:
+                found += more
+                unread += missed
+    return found, unread

@@ -1,0 +1,231 @@
+"""From findings to a causal chain: what went wrong first, what let it happen, what kept it quiet.
+
+A *symptom* is a finding about the database as it is now (a table in the wrong schema, a missing column). A
+*cause* is a set of findings of one rule that can be tied, relation by relation, to a symptom. Findings that
+cannot be tied to one stay findings: they are faults, but nothing here shows that they caused anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rcakit.facts import Accounts, Finding
+from rcakit.names import Name
+
+Confidence = Literal["proved", "likely", "hypothesis", "refuted"]
+Role = Literal["root", "contributing", "silencing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One link of the chain.
+
+    explains
+        ids of the causes it brought about, or "symptom".
+    confidence
+        "likely" when all accounts agree with it, "proved" when a replay with it undone lost the symptom.
+    """
+
+    id: str
+    title: str
+    role: Role
+    claim: str
+    findings: tuple[Finding, ...]
+    explains: tuple[str, ...]
+    confidence: Confidence
+    proof: str
+    falsified_by: str
+    evidence: tuple[str, ...]
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(finding.code for finding in self.findings))
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """How the findings of one rule take part in a chain."""
+
+    code: str
+    role: Role
+    title: str
+    claim: Callable[[Sequence[Finding], str], str]
+    """Of the findings, and of the symptoms they are tied to in words: "7 of 7 misplaced tables"."""
+    falsified_by: str
+
+
+PATTERNS = (
+    Pattern(
+        "RK101",
+        "root",
+        "The declared name is one identifier with a dot in it",
+        lambda found, tied: (
+            f"{tied} are declared as 'schema.table' without inner quotes; Django "
+            "quotes that as one identifier, so PostgreSQL makes a table with a dot in its name, in the first schema "
+            "of search_path."
+        ),
+        "a misplaced table whose declared name is schema-qualified, or a literal-dot name that landed where it was meant to",
+    ),
+    Pattern(
+        "RK103",
+        "root",
+        "The declared name is not the name PostgreSQL uses",
+        lambda found, tied: f"{len(found)} declared names are unusable or cut to 63 bytes.",
+        "a relation of exactly the declared name",
+    ),
+    Pattern(
+        "RK305",
+        "root",
+        "The history was stamped, the migrations never ran",
+        lambda found, tied: "The history table lists migrations none of whose tables exist.",
+        "any table of these migrations in any schema",
+    ),
+    Pattern(
+        "RK304",
+        "contributing",
+        "More than one history table",
+        lambda found, tied: "Which migrations count as applied depends on search_path.",
+        "equal rows in all history tables",
+    ),
+    Pattern(
+        "RK303",
+        "contributing",
+        "A migration was edited after it was applied",
+        lambda found, tied: (
+            f"{len(found)} applied migrations say something else now than when they ran; they do not run again."
+        ),
+        "an edit that leaves the operations as they were",
+    ),
+    Pattern(
+        "RK201",
+        "contributing",
+        "The migration's guard asks for a name that never existed",
+        lambda found, tied: (
+            f"{len(found)} guards in {_migrations(found)} test for relations that no migration ever made and no "
+            "model declares: the condition was false, and what it guards did not run."
+        ),
+        "a state of the database, reachable by the project's own migrations, in which a guard is true",
+    ),
+    Pattern(
+        "RK205",
+        "contributing",
+        "State and database were told different things",
+        lambda found, tied: (
+            f"{len(found)} operations changed Django's idea of a table, and not the table itself."
+        ),
+        "the table found where the state says",
+    ),
+    Pattern(
+        "RK202",
+        "silencing",
+        "Nothing was said when nothing was done",
+        lambda found, tied: (
+            f"{len(found)} guards in {_migrations(found)} have no ELSE that raises: the migration succeeds, and "
+            "history records it as applied."
+        ),
+        "an error, or a row in the history, that tells a skipped branch from a taken one",
+    ),
+    Pattern(
+        "RK203",
+        "silencing",
+        "An exception handler swallowed the error",
+        lambda found, tied: f"{len(found)} handlers turn every error into success.",
+        "a handler that re-raises",
+    ),
+    Pattern(
+        "RK204",
+        "silencing",
+        "A data migration returned early",
+        lambda found, tied: f"{len(found)} functions return before they do their work.",
+        "the work's effect found in the database",
+    ),
+)
+
+SYMPTOMS = frozenset(
+    {"RK401", "RK402", "RK411", "RK412", "RK413", "RK414", "RK415", "RK416", "RK417", "RK418"}
+)
+_UNPROVED = (
+    "All accounts agree with it; not yet tried by undoing it and running the migrations again (--replay)."
+)
+
+
+def symptoms(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings, notes apart, that say what is wrong with the database as it is now."""
+    return tuple(finding for finding in findings if finding.code in SYMPTOMS and finding.severity != "note")
+
+
+def chain(accounts: Accounts, findings: Sequence[Finding]) -> tuple[Cause, ...]:
+    """The causes of the symptoms among `findings`, root first; empty when nothing is wrong with the database."""
+    found = symptoms(findings)
+    causes: list[Cause] = []
+    for pattern in PATTERNS:
+        mine = [finding for finding in findings if finding.code == pattern.code]
+        linked = tuple(finding for finding in mine if _tied(accounts, finding, found))
+        if linked:
+            causes.append(_cause(accounts, pattern, linked, found, f"C{len(causes) + 1}"))
+    return _linked(causes)
+
+
+def _tied(accounts: Accounts, finding: Finding, found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The symptoms that are about a relation this finding is about too."""
+    about = _relations(accounts, finding)
+    return tuple(symptom for symptom in found if symptom.relation in about)
+
+
+def _cause(
+    accounts: Accounts, pattern: Pattern, findings: tuple[Finding, ...], found: Sequence[Finding], id_: str
+) -> Cause:
+    tied = {symptom for finding in findings for symptom in _tied(accounts, finding, found)}
+    return Cause(
+        id=id_,
+        title=pattern.title,
+        role=pattern.role,
+        claim=pattern.claim(findings, _counted(tied, found)),
+        findings=findings,
+        explains=("symptom",),
+        confidence="likely",
+        proof=_UNPROVED,
+        falsified_by=pattern.falsified_by,
+        evidence=tuple(dict.fromkeys(each for finding in findings for each in finding.evidence)),
+    )
+
+
+def _counted(tied: Iterable[Finding], found: Iterable[Finding]) -> str:
+    """ "7 of 7 misplaced tables", by the kind of symptom that is tied most often."""
+    codes = [symptom.code for symptom in tied]
+    code = max(sorted(set(codes)), key=codes.count)
+    every = sum(symptom.code == code for symptom in found)
+    noun = {"RK401": "misplaced tables", "RK402": "missing tables"}.get(code, "differences in structure")
+    return f"{codes.count(code)} of {every} {noun}"
+
+
+def _linked(causes: list[Cause]) -> tuple[Cause, ...]:
+    """A root leads to what failed to correct it; a silencing cause explains why that went unseen."""
+    contributing = tuple(cause.id for cause in causes if cause.role == "contributing")
+    return tuple(
+        replace(cause, explains=contributing or ("symptom",))
+        if cause.role == "silencing"
+        else replace(cause, explains=(*contributing, "symptom"))
+        if cause.role == "root"
+        else cause
+        for cause in causes
+    )
+
+
+def _relations(accounts: Accounts, finding: Finding) -> set[Name]:
+    """Every name a finding is about: its own, and for a whole migration what its guards test and make."""
+    if finding.relation is not None:
+        return {finding.relation}
+    about: set[Name] = set()
+    for verdict in accounts.guards:
+        if finding.migration and verdict.guard.migration == finding.migration:
+            about |= {*verdict.guard.relations, *(e.result for e in verdict.guard.effects if e.result)}
+            if verdict.nearest:
+                about.add(verdict.nearest.qualified)
+    return about
+
+
+def _migrations(findings: Sequence[Finding]) -> str:
+    return ", ".join(dict.fromkeys(finding.migration for finding in findings if finding.migration))

@@ -1,0 +1,150 @@
+"""findings.json: one investigation as a JSON document, versioned and described by `schemas/findings.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rcakit.facts import Finding, Unread, Where
+
+if TYPE_CHECKING:
+    from rcakit.case import Case
+
+VERSION = 1
+
+
+def document(case: Case) -> dict[str, Any]:
+    """The whole document; raises what reading the accounts raises."""
+    return {
+        "version": VERSION,
+        "status": case.status,
+        "target": target(case),
+        "accounts": accounts(case),
+        "findings": [finding(row) for row in case.findings],
+        "waived": [
+            {
+                "finding": finding(row.finding),
+                "reason": row.reason,
+                "until": row.until and row.until.isoformat(),
+            }
+            for row in case.waived
+        ],
+        "causes": [cause(row) for row in case.causes],
+        "unread": [unread(row) for row in case.unread],
+        "steps": [],
+        "provenance": dict(case.provenance),
+    }
+
+
+def dumps(content: Mapping[str, Any]) -> str:
+    """JSON text, readable and stable, with a newline at its end."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def failed(status: str, reason: str, target_name: str, provenance: Mapping[str, str]) -> dict[str, Any]:
+    """The document of a run that could not finish."""
+    return {
+        "version": VERSION,
+        "status": status,
+        "target": {"name": target_name},
+        "accounts": {},
+        "findings": [],
+        "waived": [],
+        "causes": [],
+        "unread": [{"account": "run", "reason": reason, "where": None, "blocking": True}],
+        "steps": [],
+        "provenance": dict(provenance),
+    }
+
+
+def target(case: Case) -> dict[str, Any]:
+    server = case.observed.server
+    return {
+        "name": case.target.name,
+        "incident": case.target.incident.id,
+        "database": server.database,
+        "server_version": server.version,
+        "role": server.role,
+    }
+
+
+def accounts(case: Case) -> dict[str, Any]:
+    """What each account holds in numbers, and the five-account row of every declared table."""
+    kinds = [relation.kind for relation in case.observed.relations]
+    return {
+        "intended": {"sources": len(case.intended), "tables": len({row.db_table for row in case.intended})},
+        "declared": {
+            "how": case.declared.how,
+            "framework": case.declared.framework,
+            "models": len(case.declared.models),
+            "migrations": len(case.declared.migrations),
+        },
+        "recorded": {
+            "applied": len(case.recorded.applied),
+            "history_tables": [
+                {"schema": table.schema, "rows": table.rows, "read": table.read}
+                for table in case.recorded.tables
+            ],
+        },
+        "replayed": {"steps": 0},
+        "observed": {
+            "schemas": len(case.observed.schemas),
+            "relations": len(kinds),
+            "tables": sum(kind in "rpf" for kind in kinds),
+            "snapshot": case.observed.server.snapshot,
+        },
+        "placement": [
+            {
+                "model": row.model,
+                "declared": row.spelling.db_table,
+                "intended": row.intended and str(row.intended.target),
+                "recorded": row.recorded,
+                "replayed": row.replayed,
+                "observed": row.relation and str(row.relation),
+                "verdict": row.verdict,
+            }
+            for row in case.placement
+        ],
+    }
+
+
+def finding(row: Finding) -> dict[str, Any]:
+    return {
+        "code": row.code,
+        "rule": row.rule,
+        "severity": row.severity,
+        "object": row.object,
+        "message": row.message,
+        "hint": row.hint,
+        "where": where(row.where),
+        "evidence": list(row.evidence),
+        "migration": row.migration or None,
+    }
+
+
+def cause(row: Any) -> dict[str, Any]:
+    return {
+        **{
+            key: value
+            for key, value in asdict(row).items()
+            if key not in ("findings", "evidence", "explains")
+        },
+        "explains": list(row.explains),
+        "findings": [f"{item.code} {item.object}" for item in row.findings],
+        "evidence": list(row.evidence),
+    }
+
+
+def unread(row: Unread) -> dict[str, Any]:
+    return {
+        "account": row.account,
+        "reason": row.reason,
+        "where": where(row.where),
+        "blocking": row.blocking,
+    }
+
+
+def where(place: Where | None) -> dict[str, Any] | None:
+    return None if place is None else {"path": place.path, "line": place.line}

@@ -1,0 +1,132 @@
+"""First steps: the demo incident, a folder for an incident of one's own, JupyterLab on either."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rcakit
+from rcakit.errors import ConfigError, MissingExtra
+from rcakit.names import visible
+
+if TYPE_CHECKING:
+    from rcakit.report.runs import Run
+    from rcakit.scratch import Server
+
+SETTINGS = """\
+# What rcakit investigates. Every command run below this directory finds this file.
+
+[incident]
+id = ""                      # INC-42
+title = "Is this database what its migrations say it is?"
+status = "draft"             # draft, in review, final
+severity = ""
+impact = ""                  # what people noticed, since when
+
+[target]
+name = "production"          # names the folder of the reports
+# The database is named, never written out: passwords do not belong into files or notebooks.
+dsn_env = "RCAKIT_DSN"       # environment variable with "host=.. dbname=.. user=.."
+# service = "production"     # or: a service of pg_service.conf
+project = "."                # directory with manage.py, relative to this file
+# settings = "config.settings"
+# python = ".venv/bin/python"  # the project's interpreter: models are then read live (project code is imported);
+                             # without it the files are read, and nothing of the project runs
+# schemas = ["public"]       # look only at these
+
+# Where tables are meant to be. Without it, the kit infers it from names, migrations and task lists.
+# [expected_schemas]
+# adm = ["course_templates", "venues"]
+
+# A finding that is accepted, for a reason, until a day.
+# [[waiver]]
+# code = "RK101"
+# object = "public.*"
+# reason = "renamed in the next release, see INC-42"
+# expires = 2027-01-31
+"""
+
+
+def notebooks() -> Path:
+    """The directory of the notebooks that come with rcakit."""
+    package = Path(rcakit.__file__).parent
+    return next(path for path in (package / "notebooks", package.parent / "notebooks") if path.is_dir())
+
+
+def new(directory: Path) -> list[Path]:
+    """Write a commented rcakit.toml and copies of the notebooks; existing files are never overwritten.
+
+    Returns the paths written. Raises ConfigError when something of that name is there.
+    """
+    wanted = {directory / "rcakit.toml": SETTINGS} | {
+        directory / "notebooks" / path.name: path.read_text(encoding="utf-8")
+        for path in sorted(notebooks().glob("*.ipynb"))
+    }
+    if taken := [path for path in wanted if path.exists()]:
+        raise ConfigError(f"{taken[0]} exists already", hint="choose another directory; nothing was written")
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return list(wanted)
+
+
+def demo(keep: Path | None, out: Path, *, healthy: bool, show_code: bool, say: Callable[[str], None]) -> Run:
+    """Build the demo incident and investigate it, in a throwaway directory unless `keep` names one.
+
+    Raises ConfigError when `keep` is not empty, MissingExtra and ScratchError when no server can be had.
+    """
+    from rcakit import scratch
+
+    say("starting a PostgreSQL of its own ...")
+    if keep is None:
+        with scratch.server() as server:
+            return _demo(server.socket / "demo", server, out, healthy, show_code, say)
+    if keep.exists() and any(keep.iterdir()):
+        raise ConfigError(f"{keep} is not empty", hint="name a directory that does not exist yet")
+    with scratch.server(keep / "pgdata") as server:
+        return _demo(keep, server, out, healthy, show_code, say)
+
+
+def _demo(
+    place: Path, server: Server, out: Path, healthy: bool, show_code: bool, say: Callable[[str], None]
+) -> Run:
+    from rcakit import demo as incident
+    from rcakit.report import runs
+    from rcakit.target import load
+
+    say("building the demo project: its migrations run for real ...")
+    incident.build(place, server, healthy=healthy)
+    shutil.copytree(notebooks(), place / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    target = load(place / "rcakit.toml")
+    conninfo = server.conninfo(target.server.database if target.server else "postgres")
+    return runs.investigate(target, out, show_code=show_code, say=say, conninfo=conninfo)
+
+
+def next_steps(keep: Path) -> str:
+    """What to type next in a kept demo."""
+    return f"""\
+The demo is kept in {keep}. From there:
+  cd {keep}
+  rcakit check          the findings, as text
+  rcakit explain RK201  what a code means
+  rcakit lab            the notebooks in JupyterLab; Run All reproduces the report"""
+
+
+def lab(arguments: Sequence[str]) -> int:
+    """Run JupyterLab in the working directory until it is closed; returns its exit code."""
+    if find_spec("jupyterlab") is None:
+        raise MissingExtra("jupyterlab", "lab")
+    root = Path.cwd()
+    if not any((*root.glob("*.ipynb"), *root.glob("notebooks/*.ipynb"))):
+        raise ConfigError(
+            f"there is no notebook in {visible(str(root))}",
+            hint="`rcakit new DIR` or `rcakit demo --keep DIR` makes a folder with notebooks; run `rcakit lab` in it",
+        )
+    command = [sys.executable, "-m", "jupyterlab", *arguments]
+    return subprocess.run(command, env=os.environ, check=False).returncode
