@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -42,6 +42,8 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
     """Papermill's bookkeeping with throttled saves and without wishful statuses."""
 
     save_every = 2.0
+    on_cell: Callable[[int, NotebookNode], None] | None = None
+    """Called with index and cell before each cell: progress."""
     _saved_at = float("-inf")
     _save_cost = 0.0
 
@@ -70,9 +72,19 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
         self.cleanup_pbar()
         self.write()
 
+    def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: Any) -> None:
+        super().cell_start(cell, cell_index, **kwargs)
+        if self.on_cell is not None and cell_index is not None:
+            self.on_cell(cell_index, cell)
+
     def outcome(self, status: Outcome, reason: str = "", cell: int | None = None) -> None:
         """Write down how the run ended; `cell` is the index of the cell that ended it."""
-        self.nb.metadata["rcakit"] = {"status": status, "reason": reason, "cell": cell}
+        self.nb.metadata["rcakit"] = {
+            **self.nb.metadata.get("rcakit", {}),
+            "status": status,
+            "reason": reason,
+            "cell": cell,
+        }
         if status != "ok":
             self.nb.metadata.papermill["exception"] = True
 
@@ -123,7 +135,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         """Execute a parameterised notebook in place; see the module for what differs from papermill.
 
         Keyword arguments of its own: `execution_timeout` and `total_timeout` in seconds, `env` (variables
-        added to the kernel's environment). Raises PapermillExecutionError, nbclient's DeadKernelError and
+        added to the kernel's environment), `on_cell` (called before each cell). Raises PapermillExecutionError, nbclient's DeadKernelError and
         CellTimeoutError, or passes KeyboardInterrupt on; the notebook is saved first.
         """
         manager = Manager(nb, output_path, log_output, progress_bar, autosave_cell_every)
@@ -146,8 +158,10 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         execution_timeout: float | None = None,
         total_timeout: float | None = None,
         env: Mapping[str, str] | None = None,
+        on_cell: Callable[[int, NotebookNode], None] | None = None,
         **kwargs: Any,
     ) -> None:
+        nb_man.on_cell = on_cell
         limits = _Limits(execution_timeout, total_timeout)
         with tempfile.TemporaryDirectory(prefix="rca-") as directory:
             client = Client(
@@ -196,7 +210,7 @@ def _connection(directory: Path) -> Config:
 
 def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, str]) -> None:
     """Execute, and write down how it ended before anything else can go wrong."""
-    manager.outcome("cancelled", "the run was interrupted before it began")
+    manager.outcome("failed", "the notebook's process did not start")
     try:
         client.execute(env=env)
     except CellExecutionError as error:

@@ -1,0 +1,227 @@
+"""From an executed notebook to one HTML file: no request, no script, nothing obeyed that a database said.
+
+nbconvert with a template of our own: https://nbconvert.readthedocs.io/en/latest/customizing.html
+Markup made by this package carries a mark in its output's metadata and is passed through; all other HTML and
+Markdown, a person's own cells included, is cleaned first. A Content-Security-Policy is the second net.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import bleach  # type: ignore[import-untyped]
+from nbconvert.exporters import HTMLExporter, TemplateExporter
+from nbconvert.filters.ansi import strip_ansi
+from nbformat import NotebookNode
+
+from rcakit.report.html import Html, details, esc, pre, tag
+
+_HERE = Path(__file__).parent
+_TAGS = frozenset(
+    [
+        "a",
+        "abbr",
+        "b",
+        "blockquote",
+        "br",
+        "caption",
+        "code",
+        "dd",
+        "del",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "hr",
+        "i",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
+)
+_ATTRIBUTES = {"a": ["href", "title"], "td": ["colspan", "rowspan"], "th": ["scope", "colspan", "rowspan"]}
+_REASONS = {
+    "failed": "This run failed",
+    "timeout": "This run was stopped: it took too long",
+    "kernel-died": "This run broke off: the notebook's process died",
+    "cancelled": "This run was cancelled",
+    "could-not-check": "This run could not check everything",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A second-level heading, which opens a section of the page."""
+
+    number: int
+    slug: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run is not whole: `status` as in findings.json, `reason` one sentence, `hint` the act."""
+
+    status: str
+    reason: str
+    hint: str = ""
+
+
+def page(notebook: NotebookNode, *, failure: Failure | None = None, show_code: bool = False) -> str:
+    """The HTML page of a notebook, executed as far as it came.
+
+    `failure` puts a banner on top that says why the run is not whole, what was done and what was not.
+    """
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
+    opens = _openings(notebook)
+    not_run = _not_run(notebook)
+    resources = {
+        "rcakit": {
+            "title": _title(notebook),
+            "css": (_HERE / "template" / "report.css").read_text(encoding="utf-8"),
+            "opens": opens,
+            "not_run": not_run,
+            "banner": _banner(failure, notebook, opens, not_run) if failure else "",
+            "show_code": show_code or bool(given.get("show_code")),
+        }
+    }
+    return _exporter().from_notebook_node(notebook, resources=resources)[0]
+
+
+class _Exporter(HTMLExporter):
+    """Without the second parsing of the page that HTMLExporter does to add what this template has already."""
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str, dict[str, Any]]:
+        return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
+
+
+@cache
+def _exporter() -> _Exporter:
+    """One exporter a process: making it costs several times what a page does."""
+    exporter = _Exporter(  # type: ignore[no-untyped-call]
+        template_name="template", extra_template_basedirs=[str(_HERE)], exclude_anchor_links=True
+    )
+    for name, function in (
+        ("shown", shown),
+        ("shown_text", esc),
+        ("shown_code", lambda source: pre(source)),
+        ("safe_html", safe),
+    ):
+        exporter.register_filter(name, function)  # type: ignore[no-untyped-call]
+    return exporter
+
+
+def safe(markup: str) -> str:
+    """Foreign HTML reduced to text structure: no script, style, image, form, frame, handler or identifier."""
+    return str(
+        bleach.clean(markup, tags=_TAGS, attributes=_ATTRIBUTES, protocols=["https", "http"], strip=True)
+    )
+
+
+def shown(output: NotebookNode) -> str:
+    """One output of a cell as markup."""
+    if output.output_type == "stream":
+        return _stream(output.text, output.name)
+    if output.output_type == "error":
+        return _error(output).text
+    return _data(output.data, output.get("metadata", {}))
+
+
+def _data(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    if "text/html" in data:
+        markup = data["text/html"]
+        ours = metadata.get("text/html", {}).get("rcakit") is True
+        return markup if ours else f'<div class="foreign">{safe(markup)}</div>'
+    for kind in ("image/png", "image/jpeg"):
+        if kind in data:
+            alt = metadata.get(kind, {}).get("alt", "figure without a description")
+            return tag(
+                "figure", tag("img", src=f"data:{kind};base64,{data[kind]}".replace("\n", ""), alt=alt)
+            ).text
+    return _stream(data.get("text/plain", ""), "result")
+
+
+def _stream(text: str, name: str) -> str:
+    return pre(_plain(text), name).text
+
+
+def _plain(text: str) -> str:
+    return str(strip_ansi(text))  # type: ignore[no-untyped-call]
+
+
+def _error(output: NotebookNode) -> Html:
+    trace = pre(_plain("\n".join(output.traceback)), "traceback")
+    return details(f"{output.ename}: {output.evalue.partition(chr(10))[0]}", trace)
+
+
+def _title(notebook: NotebookNode) -> str:
+    headings = (c.source for c in notebook.cells if c.cell_type == "markdown" and c.source.startswith("# "))
+    return next(headings, "Report").partition("\n")[0].removeprefix("# ")
+
+
+def _openings(notebook: NotebookNode) -> dict[int, Opening]:
+    """Index of the cell -> the section it opens."""
+    result: dict[int, Opening] = {}
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            title = cell.source.partition("\n")[0].removeprefix("## ").strip()
+            slug = _slug(title)
+            taken = {opening.slug for opening in result.values()}
+            number = len(result) + 1
+            result[index] = Opening(
+                number, slug if slug and slug not in taken else f"{slug or 'part'}-{number}", title
+            )
+    return result
+
+
+def _slug(title: str) -> str:
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def _not_run(notebook: NotebookNode) -> set[int]:
+    """Indices of the code cells that never ran, by the engine's own books."""
+    return {
+        index
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("status") == "pending"
+    }
+
+
+def _banner(
+    failure: Failure, notebook: NotebookNode, opens: Mapping[int, Opening], not_run: set[int]
+) -> Html:
+    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    parts = [tag("p", failure.reason), tag("p", failure.hint) if failure.hint else Html("")]
+    if not_run:
+        parts.append(tag("p", f"{code_cells - len(not_run)} of {code_cells} steps were begun."))
+        left = [opens[start].title for start in opens if start > min(not_run) or start + 1 in not_run]
+        parts.append(tag("p", "Not run: ", ", ".join(left), ".") if left else Html(""))
+    head = tag("p", tag("strong", _REASONS.get(failure.status, "This run is not whole")))
+    return tag("aside", head, *parts, class_="banner", aria_label="State of this run")

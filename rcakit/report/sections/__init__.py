@@ -1,0 +1,28 @@
+"""The parts of the incident report, one function each: a case in, something a notebook shows out.
+
+They are what the cells of `10_incident_report.ipynb` call, in this order. None of them is left out when it has
+nothing to say: then it says so.
+"""
+
+from rcakit.report.sections.act import actions, prevention, provenance, questions, repair
+from rcakit.report.sections.what import impact, summary, symptom, timeline, title, verdict
+from rcakit.report.sections.why import answer, causes, evidence, factors, tests_blind
+
+__all__ = [
+    "actions",
+    "answer",
+    "causes",
+    "evidence",
+    "factors",
+    "impact",
+    "prevention",
+    "provenance",
+    "questions",
+    "repair",
+    "summary",
+    "symptom",
+    "tests_blind",
+    "timeline",
+    "title",
+    "verdict",
+]

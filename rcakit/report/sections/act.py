@@ -1,0 +1,105 @@
+"""What to do and what stays open: repair, prevention, actions, questions, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rcakit.report import tables
+from rcakit.report.html import Html, chip, code, join, tag
+from rcakit.report.sections import common
+
+if TYPE_CHECKING:
+    from rcakit.case import Case
+    from rcakit.causes import Cause
+
+_TYPES = {"root": "mitigate", "contributing": "prevent", "silencing": "detect"}
+
+
+def repair(case: Case) -> Html:
+    """What the findings advise; options that were rehearsed come with a later version."""
+    roots = [row for row in case.causes if row.role == "root"]
+    if not roots:
+        return join(common.nothing("Nothing to repair was found."), common.later("repair"))
+    return join(tag("ul", *(tag("li", common.advice(row)) for row in roots)), common.later("repair"))
+
+
+def prevention(case: Case) -> Html:
+    """What keeps it from happening again."""
+    rest = [tag("li", common.advice(cause)) for cause in case.causes if cause.role != "root"]
+    advice = tag("ul", *rest) if rest else Html("")
+    check = tag(
+        "p",
+        "In a pipeline, ",
+        code("rcakit check --fail-on warning"),
+        " exits 1 as long as these findings are there.",
+    )
+    return join(advice, check, common.later("gate"))
+
+
+def actions(case: Case) -> Html:
+    """One row an action; who does it, and until when, is for people to fill in."""
+    rows = list(_actions(case))
+    if not rows:
+        return common.nothing("No action follows from the findings.")
+    columns = ["Action", "Type", "Done when", "Owner", "Due"]
+    return tables.table(columns, rows, tables.Style("Actions", noun="action", head=False, cards=True))
+
+
+def _actions(case: Case) -> Iterator[tuple[object, ...]]:
+    for cause in case.causes:
+        yield common.advice(cause), _TYPES[cause.role], _done(cause), "–", "–"
+    blocked = sum(row.blocking for row in case.unread)
+    if blocked:
+        yield (
+            f"Make readable what could not be checked ({blocked})",
+            "detect",
+            "open questions are empty",
+            "–",
+            "–",
+        )
+
+
+def _done(cause: Cause) -> Html:
+    return join(code("rcakit check"), f" reports no {common.listed(cause.codes)} for these objects")
+
+
+def questions(case: Case) -> Html:
+    """Hypotheses that were not decided, and everything that could not be read."""
+    open_ = [cause for cause in case.causes if cause.confidence in ("likely", "hypothesis")]
+    if not open_ and not case.unread:
+        return common.nothing("Nothing is open: every cause is proved, and everything could be read.")
+    return join(_undecided(open_), _unread(case))
+
+
+def _undecided(rows: list[Cause]) -> Html:
+    if not rows:
+        return Html("")
+    columns = {
+        "Cause": lambda row: tag("a", row.id, href=f"#{row.id}"),
+        "What": lambda row: row.title,
+        "So far": lambda row: row.confidence,
+        "Would be refuted by": lambda row: row.falsified_by,
+    }
+    return tables.records(rows, tables.Style("Not proved yet", noun="cause", cards=True), columns)
+
+
+def _unread(case: Case) -> Html:
+    if not case.unread:
+        return common.nothing("Everything that was looked at could be read.")
+    columns = {
+        "Account": lambda row: row.account,
+        "Reason": lambda row: row.reason,
+        "Where": lambda row: code(row.where) if row.where else "–",
+        "Weight": lambda row: (
+            chip("unknown", "a verdict rests on it") if row.blocking else chip("quiet", "for information")
+        ),
+    }
+    style = tables.Style("What could not be read", noun="place", cards=True, source="findings.json")
+    return tables.records(case.unread, style, columns)
+
+
+def provenance(case: Case) -> Html:
+    """Under which circumstances all this was found."""
+    rows = [(name, code(value) if value else "–") for name, value in case.provenance.items()]
+    return tables.table(["What", "Value"], rows, tables.Style("This run", limit=None, noun="fact"))

@@ -1,0 +1,114 @@
+"""What several sections say in the same way: findings, references, and that a part is not there yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rcakit.causes import SYMPTOMS
+from rcakit.facts import Finding
+from rcakit.report import tables
+from rcakit.report.html import Html, chip, code, details, join, tag
+
+if TYPE_CHECKING:
+    from rcakit.case import Case
+    from rcakit.causes import Cause
+
+LATER = {
+    "replay": "running the migrations again on a throwaway server, step by step",
+    "tests": "running the project's tests with and without the fault, to see which of them can notice it",
+    "repair": "repairs written out as migrations and rehearsed on a copy, with what they leave behind",
+    "gate": "a check for the project's own pipeline, and the proof that it goes red when the fault is put in",
+}
+"""What this version cannot do yet; a key goes when its capability comes."""
+
+
+FOLD = 3
+"""Longer tables of findings are closed until wanted: a link to a finding opens them, and so does print."""
+
+
+def later(*keys: str) -> Html:
+    """One line for what this version has not done; nothing once it can."""
+    missing = [LATER[key] for key in keys if key in LATER]
+    return (
+        tag("p", "Not examined in this version: ", "; ".join(missing), ".", class_="later")
+        if missing
+        else Html("")
+    )
+
+
+def advice(cause: Cause) -> str:
+    """The act a cause calls for, in the words of its first finding."""
+    more = len({row.hint for row in cause.findings}) - 1
+    hint = cause.findings[0].hint
+    hint = hint[:1].upper() + hint[1:]
+    return f"{hint} (and the same for {more} more)." if more else f"{hint}."
+
+
+def nothing(sentence: str) -> Html:
+    """A section with nothing to say says it in one line."""
+    return tag("p", sentence, class_="nothing")
+
+
+def plural(number: int, noun: str) -> str:
+    """ "1 table", "7 tables"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(words: Iterable[str], limit: int = 4) -> str:
+    """ "a, b and c"; more than `limit` are counted."""
+    names = list(words)
+    if len(names) > limit:
+        names = [*names[: limit - 1], f"{len(names) - limit + 1} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def anchors(case: Case) -> dict[int, str]:
+    """The place of each finding in the page: identity of the finding -> "RK201-3"."""
+    seen: Counter[str] = Counter()
+    result: dict[int, str] = {}
+    for finding in case.findings:
+        seen[finding.code] += 1
+        result[id(finding)] = f"{finding.code}-{seen[finding.code]}"
+    return result
+
+
+def refs(ids: Iterable[str]) -> Html:
+    """Links to evidence: E3, E5."""
+    links = [tag("a", id_, href=f"#{id_}") for id_ in ids]
+    return join(*_between(links, ", ")) if links else Html("–")
+
+
+def _between(parts: Sequence[Html], comma: str) -> Iterator[object]:
+    for number, part in enumerate(parts):
+        yield from (comma, part) if number else (part,)
+
+
+def symptoms(case: Case) -> list[Finding]:
+    """Findings, notes apart, about the database as it is now."""
+    return [row for row in case.findings if row.code in SYMPTOMS and row.severity != "note"]
+
+
+def findings(case: Case, rows: Sequence[Finding], caption: str) -> Html:
+    """A table of findings, each with its anchor; folded when long, a hint that all share is said once, below."""
+    places = anchors(case)
+    hints = list(dict.fromkeys(row.hint for row in rows))
+    shared = len(hints) == 1 and len(rows) > 1
+
+    def said(row: Finding) -> Html:
+        hint = Html("") if shared else tag("p", row.hint, class_="hint")
+        where = tag("p", code(row.where), class_="meta") if row.where else Html("")
+        return join(row.message, where, hint)
+
+    columns = {
+        "Finding": lambda row: tag("a", places[id(row)], id=places[id(row)], href=f"#{places[id(row)]}"),
+        "Severity": lambda row: chip(row.severity, row.severity),
+        "Object": lambda row: code(row.object),
+        "What": said,
+        "Evidence": lambda row: refs(row.evidence),
+    }
+    style = tables.Style(caption, limit=None, cards=True, noun="finding", wide=frozenset({"What"}))
+    below = tag("p", tag("b", "What to do: "), hints[0], class_="hint") if shared else Html("")
+    whole = join(tables.records(rows, style, columns), below)
+    return details(f"{caption}: {plural(len(rows), 'finding')}", whole) if len(rows) > FOLD else whole

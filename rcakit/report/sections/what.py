@@ -1,0 +1,258 @@
+"""What happened: title block, summary, symptom, impact, timeline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rcakit.report import figures, tables
+from rcakit.report.html import Html, chip, code, join, tag, when
+from rcakit.report.sections import common
+
+if TYPE_CHECKING:
+    from rcakit.case import Case
+    from rcakit.causes import Cause
+    from rcakit.placement import Placement
+
+_VERDICTS = {
+    "agrees": "good",
+    "wrong schema": "error",
+    "missing": "error",
+    "pending": "note",
+    "unknown": "unknown",
+}
+
+
+def title(case: Case) -> Html:
+    """The title block: which incident, one sentence of verdict, how much was found and not read."""
+    incident = case.target.incident
+    counts = Counter(finding.severity for finding in case.findings)
+    blocked = sum(row.blocking for row in case.unread)
+    chips = [
+        chip(level, common.plural(counts[level], level))
+        for level in ("error", "warning", "note")
+        if counts[level]
+    ]
+    if not chips:
+        chips.append(chip("good", "no findings"))
+    chips.append(chip("unknown" if blocked else "quiet", f"{blocked} could not be checked"))
+    return tag(
+        "header",
+        tag("p", join(incident.id, " · ") if incident.id else "", incident.title, class_="incident"),
+        tag("p", said(case), class_="verdict"),
+        tag("p", *chips, class_="chips"),
+        _facts(case),
+        class_="title-block",
+    )
+
+
+def _facts(case: Case) -> Html:
+    incident, provenance = case.target.incident, case.provenance
+    rows: dict[str, object] = {
+        "Status": incident.status,
+        "Severity": incident.severity or "not given",
+        "Target": case.target.name,
+        "Database": join(
+            code(case.observed.server.database), f" · PostgreSQL {case.observed.server.version}"
+        ),
+        "Date": join(when(case.started), " UTC"),
+        "Branch": code(provenance.get("branch", "unknown")),
+        "Commit": code(provenance.get("commit", "unknown")[:12]),
+    }
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in rows.items()))
+
+
+def verdict(case: Case) -> Html:
+    """The answer to the notebook's title."""
+    return tag("p", said(case), class_="answer")
+
+
+def said(case: Case) -> str:
+    """One sentence that somebody who was not there understands."""
+    wrong = [row for row in case.placement if row.verdict == "wrong schema"]
+    missing = [row for row in case.placement if row.verdict == "missing"]
+    root = next((cause for cause in case.causes if cause.role == "root"), None)
+    parts = [_misplaced(wrong)] if wrong else []
+    if missing:
+        parts.append(
+            f"{common.plural(len(missing), 'declared table')} {_is(missing)} nowhere in the database"
+        )
+    if not parts and any(row.severity != "note" for row in case.findings):
+        parts.append("Every declared table is where it was meant to be, but not all is well")
+    if not parts and any(row.blocking for row in case.unread):
+        return "Nothing wrong was found in what could be read; part of it could not be checked."
+    if not parts:
+        return "This database is what its migrations say it is."
+    return "; ".join(parts) + (f": {_lower(root.title)}." if root else ".")
+
+
+def _misplaced(rows: list[Placement]) -> str:
+    meant = dict.fromkeys(row.intended.target.schema or "?" for row in rows if row.intended)
+    found = dict.fromkeys(row.found.schema for row in rows if row.found)
+    which = "was" if len(rows) == 1 else "were"
+    return (
+        f"{common.plural(len(rows), 'table')} that {which} meant for schema {common.listed(meant)} "
+        f"{_is(rows)} in {common.listed(found)}"
+    )
+
+
+def _is(rows: list[Placement]) -> str:
+    return "is" if len(rows) == 1 else "are"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def summary(case: Case) -> Html:
+    """Five rows: root cause, why silent, why the tests passed, fix, prevention."""
+    rows = [
+        ("Root cause", _said(case, "root", "No root cause could be tied to a symptom.")),
+        ("Let through by", _said(case, "contributing", "Nothing was found that should have stopped it.")),
+        ("Why silent", _said(case, "silencing", "Nothing was found that kept it quiet.")),
+        ("Why the tests passed", common.later("tests") or "–"),
+        ("Fix", _hints(case, "root") or common.nothing("Nothing to fix was found.")),
+        ("Prevention", _hints(case, "silencing") or common.later("gate")),
+    ]
+    style = tables.Style("The incident in brief", limit=None, noun="aspect")
+    return tag("div", tables.table(["Aspect", "Detail"], rows, style), class_="brief")
+
+
+def _said(case: Case, role: str, otherwise: str) -> object:
+    found = [cause for cause in case.causes if cause.role == role]
+    return join(*map(_claim, found)) if found else otherwise
+
+
+def _claim(cause: Cause) -> Html:
+    return tag("p", tag("a", cause.id, href=f"#{cause.id}"), " ", tag("b", cause.title), ". ", cause.claim)
+
+
+def _hints(case: Case, role: str) -> Html | None:
+    found = [cause for cause in case.causes if cause.role == role]
+    return join(*(tag("p", common.advice(cause)) for cause in found)) if found else None
+
+
+def symptom(case: Case) -> Html:
+    """Claimed against found, then each table in all five accounts, then the findings that say so."""
+    found = common.symptoms(case)
+    return join(
+        _claimed_and_found(case),
+        figures.placement(case.placement),
+        _five_accounts(case),
+        common.findings(case, found, "What is wrong with the database now")
+        if found
+        else common.nothing(
+            "No declared table is missing, misplaced or of another structure than its model."
+        ),
+    )
+
+
+def _claimed_and_found(case: Case) -> Html:
+    ticked = [claim for claim in case.claims if claim.ticked]
+    recorded = case.recorded
+    schemas = dict.fromkeys(
+        row.intended.target.schema for row in case.placement if row.intended and row.intended.target.schema
+    )
+    rows: list[tuple[object, object, object]] = [
+        ("Tasks", f"{len(ticked)} of {common.plural(len(case.claims), 'task')} ticked", _amiss(case)),
+        ("History", common.plural(len(recorded.applied), "migration") + " applied", _without_effect(case)),
+    ]
+    for schema in schemas:
+        meant = [row for row in case.placement if row.intended and row.intended.target.schema == schema]
+        there = sum(row.found is not None and row.found.schema == schema for row in meant)
+        exists = "schema exists" if schema in case.observed.schema_names else "schema does not exist"
+        rows.append(
+            (
+                join("Schema ", code(schema)),
+                f"{common.plural(len(meant), 'table')} meant",
+                f"{exists}, holds {there}",
+            )
+        )
+    style = tables.Style("Claimed against found", limit=None, cards=True)
+    return tables.table(["Account", "Claimed", "Found"], rows, style)
+
+
+def _amiss(case: Case) -> str:
+    amiss = sum(row.verdict in ("wrong schema", "missing") for row in case.placement)
+    return f"{amiss} of {common.plural(len(case.placement), 'declared table')} not where they were meant"
+
+
+def _without_effect(case: Case) -> object:
+    labels = dict.fromkeys(row.migration for row in case.findings if row.code == "RK301" and row.migration)
+    if not labels:
+        return "no migration whose effect is absent"
+    return join("the effect is absent of ", *(code(label) for label in labels))
+
+
+def _five_accounts(case: Case) -> Html:
+    columns = {
+        "Model": lambda row: join(row.model, tag("p", code(row.where), class_="meta") if row.where else ""),
+        "Intended": lambda row: _intended(row),
+        "Declared": lambda row: code(row.spelling.db_table),
+        "Recorded": lambda row: row.recorded,
+        "Replayed": lambda row: row.replayed,
+        "Observed": lambda row: code(row.relation) if row.relation else "nowhere",
+        "Verdict": lambda row: chip(_VERDICTS[row.verdict], row.verdict),
+    }
+    style = tables.Style(
+        "Every declared table in five accounts", cards=True, noun="table", source="findings.json"
+    )
+    worst = sorted(case.placement, key=lambda row: row.verdict in ("agrees", "pending", "unknown"))
+    return tables.records(worst, style, columns)
+
+
+def _intended(row: Placement) -> object:
+    if row.intended is None:
+        return "no account of it"
+    return join(code(row.intended.target), tag("p", row.intended.source, class_="meta"))
+
+
+def impact(case: Case) -> Html:
+    """Which tables, how many rows, what hangs on them, and what people noticed."""
+    affected = {row.found.oid: row for row in case.placement if row.found and row.verdict == "wrong schema"}
+    noticed = case.target.incident.impact
+    said = (
+        tag("p", noticed)
+        if noticed
+        else common.nothing("What people noticed, and since when, was not given.")
+    )
+    if not affected:
+        return join(said, common.nothing("No table is affected."))
+    counts = case.reading.rows
+    columns = {
+        "Table": lambda row: code(row.relation),
+        "Rows": lambda row: counts.get(row.found.oid, "not counted"),
+        "Owner": lambda row: code(row.found.owner),
+        "Recorded by": lambda row: row.recorded,
+    }
+    style = tables.Style("Affected tables", noun="table", cards=True)
+    return join(
+        said, tables.records(list(affected.values()), style, columns), _dependants(case, set(affected))
+    )
+
+
+def _dependants(case: Case, affected: set[int]) -> Html:
+    found = [row for row in case.reading.dependants if row.relation in affected]
+    if not found:
+        return common.nothing("No view, function, foreign key or trigger hangs on them.")
+    by_oid = case.observed.by_oid
+    columns = {
+        "Dependant": lambda row: code(row.dependant),
+        "Kind": lambda row: row.kind,
+        "Hangs on": lambda row: code(by_oid[row.relation].qualified) if row.relation in by_oid else "?",
+        "Bound by": lambda row: (
+            "the object itself: survives a rename"
+            if row.bound == "oid"
+            else "its name in text: a rename breaks it"
+        ),
+    }
+    return tables.records(found, tables.Style("What hangs on them", noun="dependant", cards=True), columns)
+
+
+def timeline(case: Case) -> Html:
+    """When, what, and where that was read; UTC."""
+    if not case.timeline:
+        return common.nothing("No event with a time was found.")
+    columns = {"UTC": lambda row: row.at, "What": lambda row: row.what, "Source": lambda row: row.source}
+    table = tables.records(case.timeline, tables.Style("Timeline", noun="event", cards=True), columns)
+    return join(figures.timeline(case.timeline), table)

@@ -1,0 +1,347 @@
+"""Tables, sections and the page: counted, escaped, nothing left out in silence."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any, NamedTuple
+
+import nbformat
+import pandas as pd
+import pytest
+from casefixture import HOSTILE, make_case
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from rcakit.report import render, sections, tables
+from rcakit.report.html import Html, chip, code, esc, lines, pre, tag, visible
+from rcakit.report.render import Failure
+from rcakit.report.tables import Style
+
+SECTIONS = [name for name in sections.__all__ if name != "answer"]
+VOID = {"meta", "img", "br", "hr", "wbr"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes and identifiers; notices what is left open."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> without a start"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.words)
+
+
+def read(markup: object) -> Reader:
+    reader = Reader(str(markup))
+    assert reader.open == []
+    return reader
+
+
+def page_of(case: Any, **options: Any) -> str:
+    return render.page(notebook_of(case), **options)
+
+
+def notebook_of(case: Any) -> NotebookNode:
+    cells = [new_markdown_cell("# Is it what it says?")]
+    for name in SECTIONS:
+        data, metadata = getattr(sections, name)(case)._repr_mimebundle_()
+        shown = new_output("execute_result", data=data, metadata=metadata, execution_count=1)
+        cells += [
+            new_markdown_cell(f"## {name}\n\nA sentence."),
+            new_code_cell(f"sections.{name}(case)", outputs=[shown]),
+        ]
+    return new_notebook(cells=cells)
+
+
+# ------------------------------------------------------------------ text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("venues", "venues"),
+        ("a\u202eb", "a\\u202eb"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\nb\tc\x00", "a\\nb\\tc\\x00"),
+        ("a\u00a0b\u200bc", "a\\xa0b\\u200bc"),
+        ("\ud800", "\\ud800"),
+        ("naïve 名前 \U0001f600", "naïve 名前 \U0001f600"),
+    ],
+)
+def test_every_character_is_seen(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize("make", [esc, code, pre, lines, lambda t: tag("p", t), lambda t: chip("error", t)])
+def test_markup_is_shown_and_not_obeyed(make: Any) -> None:
+    reader = read(make(HOSTILE))
+    assert {"img", "script"}.isdisjoint(name for name, _ in reader.seen)
+    assert "<img src=x onerror=alert(1)>" in reader.text
+
+
+def test_attributes_cannot_be_left() -> None:
+    (name, attributes), *rest = read(tag("p", title='" onmouseover="x', hidden=None)).seen
+    assert (name, rest) == ("p", [])
+    assert attributes == {"title": '" onmouseover="x'}
+
+
+def test_several_lines_stay_several() -> None:
+    assert lines("a\n\tb\x07") == "a\n    b\\x07"
+
+
+# ------------------------------------------------------------------ tables
+
+
+class Row(NamedTuple):
+    name: str
+    rows: int | None
+
+
+def test_a_table_counts_and_scopes() -> None:
+    rows = [Row(f"t{n}", n) for n in range(1204)]
+    reader = read(tables.plain(rows, Style("Tables", source="evidence/E1.csv", noun="table")))
+    assert "50 of 1,204 tables, all in evidence/E1.csv" in reader.text
+    heads = [attributes["scope"] for name, attributes in reader.seen if name == "th"]
+    assert heads == ["col", "col", *["row"] * 50]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 rows"), (1, "1 row"), (50, "50 rows"), (51, "50 of 51 rows")]
+)
+def test_the_caption_says_how_many(number: int, said: str) -> None:
+    assert f"<small>{said}" in str(tables.table(["a"], [["x"]] * number, Style("T")))
+
+
+def test_a_total_beyond_the_rows_at_hand() -> None:
+    assert "1 of 9 rows" in str(tables.table(["a"], [["x"]], Style("T", total=9)))
+
+
+def test_cells_of_every_kind() -> None:
+    moment = datetime(2026, 2, 5, 9, 30, tzinfo=UTC)
+    cells = [None, True, 1204, 0.5, moment, ("a", 1), "", b"\x00", Html("<b>x</b>"), "<i>"]
+    shown = str(tables.table([str(n) for n in range(10)], [cells], Style("T", head=False)))
+    for text in (
+        "null",
+        "yes",
+        "1,204",
+        "0.5",
+        "2026-02-05 09:30:00",
+        "a, 1",
+        "empty",
+        "<b>x</b>",
+        "&lt;i&gt;",
+    ):
+        assert text in shown
+
+
+def test_a_frame_keeps_its_columns_and_has_no_empty_header() -> None:
+    frame = pd.DataFrame({"a<b>": [1, 2], "c": ["<img>", None]})
+    reader = read(tables.plain(frame, Style("Frame")))
+    assert all(name != "img" for name, _ in reader.seen)
+    assert "a<b>" in reader.text
+    assert "<th></th>" not in str(tables.plain(frame, Style("Frame")))
+
+
+def test_a_row_of_another_width_is_an_error() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        tables.table(["a", "b"], [["x"]], Style("T"))
+
+
+def test_evidence_tells_how_it_was_asked() -> None:
+    case = make_case()
+    shown = str(tables.evidence(case.evidence[0], limit=8))
+    reader = read(shown)
+    for text in (
+        "E1",
+        "relations",
+        "1,204 rows",
+        "0.012 s",
+        "rca_reader",
+        "8 of 1,204 rows",
+        "evidence/E1.csv",
+    ):
+        assert text in reader.text
+    assert "select n.nspname" in reader.text
+    assert "It returned no rows." in str(tables.evidence(case.evidence[2]))
+    assert "permission denied" in str(tables.evidence(case.evidence[3]))
+
+
+# ------------------------------------------------------------------ sections
+
+
+@pytest.mark.parametrize("kind", ["incident", "healthy", "hostile", "empty"])
+@pytest.mark.parametrize("name", SECTIONS)
+def test_no_section_is_silent(name: str, kind: str) -> None:
+    case = make_case(**{} if kind == "incident" else {kind: True})
+    reader = read(getattr(sections, name)(case))
+    assert reader.text.strip()
+    assert {"script", "iframe", "style"}.isdisjoint(tag for tag, _ in reader.seen)
+    assert not [a for _, attributes in reader.seen for a in attributes if a.startswith("on")]
+
+
+def test_the_verdict_is_one_sentence_with_the_cause() -> None:
+    said = read(sections.verdict(make_case())).text
+    assert said == (
+        "7 tables that were meant for schema adm are in public: the declared name is one identifier with a dot in it."
+    )
+
+
+def test_the_verdict_of_a_healthy_project() -> None:
+    assert (
+        read(sections.verdict(make_case(healthy=True))).text
+        == "This database is what its migrations say it is."
+    )
+
+
+def test_could_not_check_is_not_clean() -> None:
+    case = make_case(healthy=True)
+    case.unread = make_case().unread
+    assert "could not be checked" in read(sections.verdict(case)).text
+    assert "1 could not be checked" in read(sections.title(case)).text
+
+
+def test_every_finding_is_in_the_page_once_with_its_anchor() -> None:
+    case = make_case()
+    ids = [a["id"] for _, a in read(page_of(case)).seen if "id" in a]
+    found = [i for i in ids if re.fullmatch(r"RK\d{3}-\d+", i or "")]
+    assert len(found) == len(set(found)) == len(case.findings)
+    assert len(ids) == len(set(ids))
+
+
+def test_every_link_leads_somewhere() -> None:
+    seen = read(page_of(make_case())).seen
+    ids = {attributes.get("id") for _, attributes in seen}
+    for name, attributes in seen:
+        if name == "a":
+            assert (attributes["href"] or "").removeprefix("#") in ids
+
+
+def test_every_unread_place_is_told() -> None:
+    assert "a syntax error" in read(sections.questions(make_case())).text
+
+
+# ------------------------------------------------------------------ the page
+
+
+def test_the_page_is_whole_small_and_without_requests() -> None:
+    page = page_of(make_case())
+    reader = read(page)
+    markup = re.sub(r"data:image/svg\+xml;base64,[^\"]+", "", page)
+    assert len(markup) < 80_000
+    assert len(page) < 400_000
+    assert "script" not in {name for name, _ in reader.seen}
+    for _, attributes in reader.seen:
+        for key in ("src", "href"):
+            assert (attributes.get(key) or "#").startswith(("#", "data:image/"))
+    policies = [a["content"] for name, a in reader.seen if name == "meta" and "http-equiv" in a]
+    assert policies == [
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    ]
+    assert all(a.get("alt") for name, a in reader.seen if name == "img")
+
+
+def test_code_is_closed_unless_wanted() -> None:
+    def opened(page: str) -> list[bool]:
+        return ["open" in a for name, a in read(page).seen if name == "details" and a.get("class") == "code"]
+
+    assert set(opened(page_of(make_case()))) == {False}
+    assert set(opened(page_of(make_case(), show_code=True))) == {True}
+    nb = notebook_of(make_case())
+    nb.metadata["papermill"] = {"parameters": {"show_code": True}}
+    assert set(opened(render.page(nb))) == {True}
+
+
+def outputs(*found: NotebookNode) -> str:
+    cell = new_code_cell("x", outputs=list(found))
+    return render.page(new_notebook(cells=[new_markdown_cell("# ?"), cell]))
+
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<meta http-equiv=refresh content='0;url=https://example.org/'>",
+    "<iframe src=https://example.org></iframe>",
+    "<form action=https://example.org><button>x</button></form>",
+    "<style>@import 'https://example.org/x.css'</style>",
+    "<svg onload=alert(1)><circle/></svg>",
+    "<p style='background:url(https://example.org/x)'>x</p>",
+    "</main></body>",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("mime", ["text/html", "text/markdown", "text/plain", "text/latex", "image/svg+xml"])
+def test_outputs_of_others_are_cleaned(mime: str, attack: str) -> None:
+    data = {mime: attack, "text/plain": attack}
+    reader = read(outputs(new_output("display_data", data=data)))
+    assert {"script", "img", "iframe", "form", "svg", "button"}.isdisjoint(name for name, _ in reader.seen)
+    assert sum(name in ("style", "body", "main") for name, _ in reader.seen) == 3
+    assert sum(name == "meta" for name, _ in reader.seen) == 6
+    for _, attributes in reader.seen:
+        assert not [a for a in attributes if a.startswith("on") or a == "style"]
+        assert not (attributes.get("href") or "").startswith("javascript")
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_streams_errors_and_source_are_text(attack: str) -> None:
+    error = new_output("error", ename=attack, evalue=attack, traceback=[attack])
+    stream = new_output("stream", name="stdout", text=attack)
+    cell = new_code_cell(attack, outputs=[error, stream])
+    nb = new_notebook(cells=[new_markdown_cell(f"# {attack}"), new_markdown_cell(f"## {attack}"), cell])
+    reader = read(render.page(nb, failure=Failure("failed", attack, attack)))
+    assert {"script", "img", "iframe", "form", "svg", "button"}.isdisjoint(name for name, _ in reader.seen)
+
+
+def test_a_frame_of_pandas_survives_the_cleaning() -> None:
+    frame = pd.DataFrame({"a": [1]})
+    shown = outputs(new_output("display_data", data={"text/html": frame._repr_html_(), "text/plain": "x"}))
+    assert "<table" in shown
+
+
+def test_colours_of_a_terminal_are_dropped() -> None:
+    assert "\x1b" not in outputs(new_output("stream", name="stderr", text="\x1b[31mred\x1b[0m"))
+
+
+def test_a_failed_run_says_what_was_done_and_what_not() -> None:
+    nb = notebook_of(make_case())
+    for index, cell in enumerate(nb.cells):
+        if cell.cell_type == "code":
+            done = index < 6
+            cell.metadata["papermill"] = {"status": "completed" if done else "pending"}
+            cell.outputs = cell.outputs if done else []
+    reader = read(render.page(nb, failure=Failure("kernel-died", "signal 9", "run it again")))
+    assert "the notebook's process died" in reader.text
+    assert "2 of 15 steps were begun" in reader.text
+    assert "signal 9" in reader.text
+    assert reader.text.count("Not run.") == 13
+    done = SECTIONS[:2]
+    listed = reader.text.partition("Not run: ")[2].partition(".")[0].split(", ")
+    assert listed == SECTIONS[2:]
+    assert not set(done) & set(listed)
+
+
+def test_a_notebook_that_was_never_run_still_renders() -> None:
+    nb = new_notebook(cells=[])
+    assert "This run failed" in read(render.page(nb, failure=Failure("failed", "no kernel"))).text
+    nbformat.validate(nb)
