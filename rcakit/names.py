@@ -21,6 +21,26 @@ _START = frozenset(string.ascii_letters + "_")
 _CONT = _START | frozenset(string.digits + "$")
 _SAFE = frozenset(string.ascii_lowercase + string.digits + "_")
 
+_WORDS = """
+    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean
+    both case cast char character check coalesce collate collation column concurrently constraint create
+    cross current_catalog current_date current_role current_schema current_time current_timestamp
+    current_user dec decimal default deferrable desc distinct do else end except exists extract false
+    fetch float for foreign freeze from full grant greatest group grouping having ilike in initially
+    inner inout int integer intersect interval into is isnull join json json_array json_arrayagg
+    json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value
+    lateral leading least left like limit localtime localtimestamp merge_action national natural nchar
+    none normalize not notnull null nullif numeric offset on only or order out outer overlaps overlay
+    placing position precision primary real references returning right row select session_user setof
+    similar smallint some substring symmetric system_user table tablesample then time timestamp to
+    trailing treat trim true union unique user using values varchar variadic verbose when where window
+    with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot
+    xmlserialize xmltable
+"""
+_KEYWORDS = frozenset(_WORDS.split())
+"""What PostgreSQL 18 does not read as a name without quotes everywhere; older versions have fewer.
+https://www.postgresql.org/docs/current/sql-keywords-appendix.html"""
+
 Kind = Literal["plain", "literal-dot", "qualified", "half-qualified", "quoted", "invalid"]
 
 
@@ -50,9 +70,9 @@ def quote(identifier: str) -> str:
 
 
 def display(identifier: str) -> str:
-    """The identifier as people write it: bare where that is unambiguous, else quoted."""
+    """The identifier as people write it: bare where that is unambiguous, else quoted, as by `quote_ident`."""
     bare = identifier and identifier[0] not in string.digits and _SAFE.issuperset(identifier)
-    return identifier if bare else '"' + identifier.replace('"', '""') + '"'
+    return identifier if bare and identifier not in _KEYWORDS else '"' + identifier.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
@@ -71,20 +91,26 @@ def clip(identifier: str) -> str:
 def parse(text: str) -> tuple[str, ...]:
     """Split a possibly qualified, possibly quoted identifier into the parts PostgreSQL would see.
 
-    Unquoted parts are folded to lower case, quoted ones kept; each is cut to 63 bytes.
+    Unquoted parts are folded to lower case, quoted ones kept; each is cut to 63 bytes. Whether an unquoted
+    part is a keyword depends on the place, and is not looked at.
     Raises ValueError when PostgreSQL would not read the text as one name.
     """
+    return tuple(clip(part) for part in _split(text))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    """The parts of a name before the 63-byte cut."""
     parts: list[str] = []
-    rest = text.strip()
+    rest = text.strip(_SPACE)
     while True:
         part, rest = _take_quoted(rest) if rest.startswith('"') else _take_bare(rest)
-        parts.append(clip(part))
-        rest = rest.lstrip()
+        parts.append(part)
+        rest = rest.lstrip(_SPACE)
         if not rest:
             return tuple(parts)
         if not rest.startswith("."):
             raise ValueError(f"not one SQL name: {text!r}")
-        rest = rest[1:].lstrip()
+        rest = rest[1:].lstrip(_SPACE)
 
 
 def search_path(text: str) -> tuple[str, ...]:
@@ -172,9 +198,9 @@ def spelling(db_table: str) -> Spelling:
     """Read one `db_table` the way Django and then PostgreSQL do. Never raises."""
     emitted = django_quote(db_table)
     try:
-        parts = parse(emitted)
+        whole, parts = _split(emitted), parse(emitted)
     except ValueError:
-        parts = ()
+        whole, parts = (), ()
     if len(parts) not in (1, 2):
         return Spelling(db_table, "invalid", emitted, None, Name(None, db_table), False)
     relation = Name(None, parts[0]) if len(parts) == 1 else Name(*parts)
@@ -186,24 +212,12 @@ def spelling(db_table: str) -> Spelling:
     else:
         kind = "quoted" if db_table.startswith('"') else "plain"
     meant = Name(*relation.name.split(".", 1)) if kind == "literal-dot" else relation
-    whole = parse(emitted) == _uncut(emitted)
-    return Spelling(db_table, kind, emitted, relation, meant, not whole)
+    return Spelling(db_table, kind, emitted, relation, meant, parts != whole)
 
 
 def _dotted(name: str) -> bool:
     schema, dot, table = name.partition(".")
     return bool(dot and schema and table)
-
-
-def _uncut(emitted: str) -> tuple[str, ...]:
-    """The quoted parts of an emitted name before the 63-byte cut."""
-    parts: list[str] = []
-    rest = emitted
-    while rest:
-        part, rest = _take_quoted(rest.lstrip(" ."))
-        parts.append(part)
-        rest = rest.strip()
-    return tuple(parts)
 
 
 def django_quote(db_table: str) -> str:
