@@ -132,7 +132,7 @@ def _numeric(data: Any) -> str:
     return "numeric" if digits is None else f"numeric({digits},{places or 0})"
 
 
-BUILTIN_TYPES = {
+BUILTIN_TYPES: Dict[str, Any] = {  # noqa: UP006  the same
     "AutoField": "integer",
     "BigAutoField": "bigint",
     "BigIntegerField": "bigint",
@@ -605,6 +605,9 @@ class Migrations:
                 line = getattr(nodes[position], "lineno", None)
                 place = where and {"path": where["path"], "line": line}
                 yield self.operation(migration, operation, side, at, place)
+                yield from self.unfold(
+                    migration, getattr(operation, "state_operations", ()), None, where, "state", at
+                )
 
     def separate(
         self, migration: Any, operation: Any, call: Any, where: Any, side: str, at: int
