@@ -79,7 +79,7 @@ def _read(statement: Statement, calls: list[tuple[str, list[str | None]]], readi
 
 def _read_do(statement: Statement, reading: Reading) -> None:
     if language(statement) != "plpgsql":
-        reading.tell(f"a DO block in {language(statement)} is not analysed", statement.line)
+        reading.tell(f"a DO block in the language {language(statement)} is not analysed", statement.line)
         return
     try:
         read_body(body(statement), statement, reading)

@@ -112,7 +112,8 @@ def _sublink(fields: Node, sign: int) -> Iterator[tuple[int, list[Name]]]:
     if fields["subLinkType"] == "ANY_SUBLINK":
         yield sign, _any(fields, select)
         return
-    if fields["subLinkType"] == "EXPR_SUBLINK" and "fromClause" not in select:
+    single = "fromClause" not in select and len(select.get("targetList", ())) == 1
+    if fields["subLinkType"] == "EXPR_SUBLINK" and single:
         yield from _tested(_as_condition(select), sign)
         return
     if fields["subLinkType"] == "EXPR_SUBLINK":
@@ -217,8 +218,17 @@ def _predicates(select: Node) -> tuple[list[str], list[str], list[Name]]:
     for kind, fields in walk(select):
         equality = fields.get("kind") in ("AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY")
         if kind == "A_Expr" and equality and strings(fields.get("name"))[-1:] == ("=",):
-            _compare(fields.get("lexpr", {}), fields.get("rexpr", {}), schemas, bare, whole)
+            right = fields.get("rexpr", {})
+            if fields["kind"] == "AEXPR_OP_ANY":
+                right = _as_array(right)
+            _compare(fields.get("lexpr", {}), right, schemas, bare, whole)
     return list(dict.fromkeys(schemas)), list(dict.fromkeys(bare)), whole
+
+
+def _as_array(node: Node) -> Node:
+    """`ANY ('{a,b}')`: PostgreSQL gives the bare text the type of an array."""
+    bare = {"TypeName": {"names": [{"String": {"sval": "text"}}], "arrayBounds": [{"Integer": {"ival": -1}}]}}
+    return {"TypeCast": {"arg": node, "typeName": bare["TypeName"]}} if tag(node)[0] == "A_Const" else node
 
 
 def _compare(left: object, right: object, schemas: list[str], bare: list[str], whole: list[Name]) -> None:
