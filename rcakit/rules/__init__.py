@@ -85,4 +85,6 @@ def explain(code: str) -> str:
 def overview() -> str:
     """One line a rule: code, highest severity, summary."""
     width = max(len(rule.severity) for rule in RULES)
-    return "\n".join(f"{rule.code}  {rule.severity:{width}}  {rule.summary.partition(' ')[2]}" for rule in RULES)
+    return "\n".join(
+        f"{rule.code}  {rule.severity:{width}}  {rule.summary.partition(' ')[2]}" for rule in RULES
+    )

@@ -69,6 +69,12 @@ def reached(accounts: Accounts, model: Model) -> Relation | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
+def in_sight(accounts: Accounts, name: Name) -> bool:
+    """Whether the catalog would hold this relation if it existed: a reading may be limited to some schemas."""
+    path, read = accounts.observed.server.schemas_in_path, accounts.observed.schema_names
+    return read.issuperset(path) or name.schema in read
+
+
 def unclaimed(accounts: Accounts, relations: list[Relation]) -> list[Relation]:
     """Of these relations, those no declared model stands on."""
     taken = {found.oid for model in accounts.declared.models if (found := locate(accounts, named(model)))}

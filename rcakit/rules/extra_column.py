@@ -3,7 +3,8 @@
 ## What it finds
 
 A column without a field. An error when it is NOT NULL and nothing fills it, as no row can be inserted through the model;
-a note otherwise, and always when the models were read from files, since a base class may come from an installed package.
+a note otherwise, and always when the models were read from files that could not be understood in full: the column may
+come from a base class in an installed package.
 
 ## Why it stays silent
 
@@ -67,11 +68,12 @@ def _fields_on(accounts: Accounts, pair: Pair) -> Iterator[Field]:
 def _finding(accounts: Accounts, pair: Pair, column: Column) -> Finding:
     filled = column.has_default or bool(column.identity) or bool(column.generated)
     blocks = column.not_null and not filled
+    whole = accounts.declared.how == "live" or not accounts.declared.unread
     fact = f"{pair.relation.qualified} has a column {column.name!r} that {pair.model.label} does not declare"
     return pair.finding(
         CODE,
         "extra-column",
-        SEVERITY if blocks and accounts.declared.how == "live" else "note",
+        SEVERITY if blocks and whole else "note",
         column.name,
         f"{fact}; it is NOT NULL without a default, so inserting through the model fails" if blocks else fact,
         "declare it, or drop it in a new migration once nothing else uses it",

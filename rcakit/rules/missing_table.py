@@ -47,7 +47,7 @@ from collections.abc import Iterator
 from rcakit import intent
 from rcakit.facts import Accounts, Finding, Intent, Model, Severity
 from rcakit.names import Name, spelling
-from rcakit.rules._tables import anywhere, evidence, locate, named, settled
+from rcakit.rules._tables import anywhere, evidence, in_sight, locate, named, settled
 from rcakit.rules.wrong_schema import expected_but_nowhere, misplaced
 
 CODE = "RK402"
@@ -57,7 +57,7 @@ SEVERITY: Severity = "error"
 def check(accounts: Accounts) -> Iterator[Finding]:
     for model in settled(accounts):
         name = named(model)
-        if name is not None and not _found(accounts, model, name):
+        if name is not None and in_sight(accounts, name) and not _found(accounts, model, name):
             yield _finding(accounts, model, name)
     for expected in expected_but_nowhere(accounts):
         yield _expected(accounts, expected)

@@ -52,7 +52,7 @@ from rcakit.facts import Accounts, Finding, Model, Severity
 from rcakit.history import applied, tables_of
 from rcakit.names import spelling
 from rcakit.rules._effects import listed
-from rcakit.rules._tables import anywhere, evidence, settled
+from rcakit.rules._tables import anywhere, evidence, in_sight, settled
 
 CODE = "RK305"
 SEVERITY: Severity = "error"
@@ -80,10 +80,10 @@ def _creators(accounts: Accounts, app: str) -> list[str]:
 
 
 def _exists(accounts: Accounts, model: Model) -> bool:
-    """The table is somewhere, under any name the model ever had."""
+    """The table is somewhere, under any name the model ever had, or where nobody looked."""
     names = set(tables_of(accounts.declared, model.app, model.name.lower()))
     names |= {spelling(model.db_table).meant}
-    return any(anywhere(accounts, name.name) for name in names)
+    return any(anywhere(accounts, name.name) or not in_sight(accounts, name) for name in names)
 
 
 def _finding(accounts: Accounts, app: str, models: list[Model], creators: list[str]) -> Finding:

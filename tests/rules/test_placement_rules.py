@@ -145,6 +145,15 @@ def test_a_squashed_creation(finds: Finds, silent: Silent) -> None:
     silent(accounts(catalog(), models, [squash], applied=["shop.0001_a"]), "RK402")
 
 
+def test_a_reading_limited_to_other_schemas(silent: Silent) -> None:
+    """`--schema adm`: nobody looked into public, so nothing is missing there."""
+    limited = world("venues")
+    observed = replace(
+        limited.observed, schemas=tuple(s for s in limited.observed.schemas if s.name == "adm")
+    )
+    silent(replace(limited, observed=observed), "RK305", "RK402")
+
+
 # ------------------------------------------------------------------ RK403
 
 

@@ -10,7 +10,7 @@ import pytest
 from rule_facts import Finds, Silent, accounts, create, migration, model
 
 from rcakit import catalog, evidence
-from rcakit.facts import Accounts, Field, ModelIndex, Operation
+from rcakit.facts import Accounts, Field, ModelIndex, Operation, Unread
 from rcakit.rules._structure import same_type
 
 STRUCTURE = ("RK411", "RK412", "RK413", "RK414", "RK415", "RK416", "RK417", "RK418")
@@ -196,8 +196,11 @@ def test_declared_and_there_under_other_names(silent: Silent, table: Table) -> N
     silent(table(ddl, ID, CITY, indexes=declared), *STRUCTURE)
 
 
-def test_a_base_class_that_a_static_reading_cannot_see(silent: Silent, table: Table) -> None:
-    silent(table(columns("created timestamptz NOT NULL"), ID, how="static"), *STRUCTURE, notes=True)
+def test_a_base_class_that_a_static_reading_cannot_see(finds: Finds, table: Table) -> None:
+    world = table(columns("created timestamptz NOT NULL"), ID, how="static")
+    finds(world, "RK412", severity="error")
+    odd = Unread("declared", "Venue: its base TimeStamped is not in the project")
+    finds(replace(world, declared=replace(world.declared, unread=(odd,))), "RK412", severity="note")
 
 
 @pytest.mark.parametrize(
