@@ -369,6 +369,17 @@ def test_a_squashed_migration_keeps_what_it_replaces(tmp_path: Path) -> None:
     assert declared.migrations[-1].replaces == (("store", "0001_initial"), ("store", "0002_more"))
 
 
+def test_models_that_are_never_loaded_are_told(tmp_path: Path) -> None:
+    old = "from django.db import models\nclass Old(models.Model):\n    class Meta:\n        db_table = 'adm.old'\n"
+    project = write(tmp_path, {**SHOP, "legacy/models.py": old, "shop/odd.py": old.replace("Old", "Odd")})
+    declared = django_live.read(project, settings=None, python=None)
+    unused = [(model.label, model.db_table, model.where) for model in declared.models if not model.installed]
+    assert unused == [
+        ("legacy.Old", "adm.old", Where("legacy/models.py", 2)),
+        ("store.Odd", "adm.old", Where("shop/odd.py", 2)),
+    ]
+
+
 def test_the_probe_is_python_3_8_and_stands_alone() -> None:
     text = django_live.PROBE.read_text(encoding="utf-8")
     tree = ast.parse(text, feature_version=(3, 8))

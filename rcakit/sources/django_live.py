@@ -14,11 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rcakit.errors import ProjectError
 from rcakit.facts import Declared, Field, Migration, Model, ModelIndex, Operation, Unread, Where
+from rcakit.sources import django_static
 from rcakit.sources.project import settings_module
 
 PROBE = Path(__file__).with_name("django_probe.py")
@@ -40,6 +42,7 @@ def read(project: Path, *, settings: str | None, python: str | None, timeout: fl
     """Read models and migrations in the project's interpreter; `timeout` is in seconds.
 
     `python` is a path or a name on PATH; None means the project's own `.venv` or `venv`, else this interpreter.
+    Model classes in the project's files that the framework never loaded come last, `installed` False.
     A field that belongs to the primary key or is unique has `index` set, as PostgreSQL makes one for it.
     Raises ProjectError when the interpreter, the settings, a model or a migration fails, or time runs out.
     """
@@ -53,7 +56,8 @@ def read(project: Path, *, settings: str | None, python: str | None, timeout: fl
         raise _failed(failure, module, interpreter)
     if not lines or lines[-1]["kind"] != "end":
         raise _silent(interpreter, code)
-    return _declared(lines)
+    declared = _declared(lines)
+    return replace(declared, models=(*declared.models, *django_static.strangers(project, declared.models)))
 
 
 def find_python(project: Path, python: str | None) -> str:

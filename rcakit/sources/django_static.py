@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rcakit.facts import Declared, Migration, Unread, Where
+from rcakit.facts import Declared, Migration, Model, Unread, Where
 from rcakit.sources import static_migrations, static_models
 from rcakit.sources.django_probe import search_path
 from rcakit.sources.evaluate import Class, Files, Module, Unknown, Value, inherited, plain
@@ -46,6 +46,36 @@ def read(project: Path, *, settings: str | None) -> Declared:
         search_path=search_path((_dict(database.get("OPTIONS"))).get("options")),
         engine=_text(database.get("ENGINE")),
     )
+
+
+def strangers(project: Path, loaded: Sequence[Model]) -> tuple[Model, ...]:
+    """Models written in the project that are not among those a framework loaded: apps not installed, modules not imported.
+
+    `loaded` also names the apps; each result has `installed` False.
+    """
+    files = Files(project.absolute())
+    apps = [App(package, label) for package, label in _homes(loaded).items()]
+    known = {model.where for model in loaded}
+    found = [
+        each
+        for dotted in _modules(files.project)
+        if not _is_test(dotted) and files.module(dotted, needed=False)
+        for each in _models_of(files, dotted, apps, installed=False)
+    ]
+    reader = static_models.Reader(found)
+    return tuple(model for model in reader.models() if model.where not in known)
+
+
+def _homes(loaded: Iterable[Model]) -> dict[str, str]:
+    """Package -> label of its app, as far as loaded models show it."""
+    paths = {
+        model.where.path: model.app
+        for model in loaded
+        if model.where and not model.where.path.startswith("<")
+    }
+    return {
+        path.rpartition("/")[0].removesuffix("/models").replace("/", "."): app for path, app in paths.items()
+    }
 
 
 # ------------------------------------------------------------------ settings and apps
