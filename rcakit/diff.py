@@ -326,17 +326,19 @@ def _views(before: Catalog, after: Catalog) -> Iterator[Change]:
 def _triggers(before: Catalog, after: Catalog) -> Iterator[Change]:
     for pair in _pairs(before.triggers, after.triggers, lambda trigger: trigger.oid):
         if _stayed(before, after, pair):
-            oid = pair.row.relation
-            same_words = _vocabulary(before, oid) == _vocabulary(after, oid)
-            watched = ("function", "enabled", "definition") if same_words else ("function", "enabled")
-            yield from _change(
-                "trigger", pair.names(before, after, _on), pair.differences(*watched), relation=oid
-            )
+            details = pair.differences("function", "enabled")
+            if pair.differences("definition") and _quoted(before, pair.old) == _quoted(after, pair.new):
+                details.append("definition replaced")
+            yield from _change("trigger", pair.names(before, after, _on), details, relation=pair.row.relation)
 
 
-def _vocabulary(catalog: Catalog, oid: int) -> tuple[str, list[str]]:
-    """All that a trigger's definition may quote of its table."""
-    return _table(catalog, oid), [column.name for column in catalog.columns_of.get(oid, ())]
+def _quoted(catalog: Catalog, trigger: Trigger | None) -> list[str]:
+    """All the names a trigger's definition may quote: when one is new, the text differs for that alone."""
+    if trigger is None:
+        return []
+    functions = (_full(row) for row in catalog.functions if row.oid == trigger.function)
+    columns = (column.name for column in catalog.columns_of.get(trigger.relation, ()))
+    return [trigger.name, _table(catalog, trigger.relation), *functions, *columns]
 
 
 # ------------------------------------------------------------------ functions and grants
@@ -354,6 +356,7 @@ def _functions(before: Catalog, after: Catalog) -> Iterator[Change]:
 def _grants(before: Catalog, after: Catalog) -> Iterator[Change]:
     """Privileges on what still exists; those PostgreSQL only spells out at the first GRANT are no change."""
     granted = {(grant.object_kind, grant.object) for grant in before.grants}
+    yield from _shut_functions(before, after)
     objects = _grantable(after)
     for pair in _pairs(before.grants, after.grants, lambda row: (row.object_kind, row.object, row.grantee)):
         grant = pair.row
@@ -372,6 +375,19 @@ def _grants(before: Catalog, after: Catalog) -> Iterator[Change]:
         kind: ChangeKind = "created" if not words[0] else "altered" if words[1] else "dropped"
         relation = grant.object if grant.object_kind == "relation" else 0
         yield Change(kind, "grant", words[0], words[1], relation=relation)
+
+
+def _shut_functions(before: Catalog, after: Catalog) -> Iterator[Change]:
+    """Functions that lost the EXECUTE which PUBLIC holds from the start, and which no row ever spelled out."""
+    spelled_out, open_still = (
+        {grant.object for grant in grants if grant.object_kind == "function"}
+        for grants in (before.grants, [grant for grant in after.grants if grant.grantee == "PUBLIC"])
+    )
+    explicit = {grant.object for grant in after.grants if grant.object_kind == "function"}
+    old = {function.oid for function in before.functions}
+    for function in after.functions:
+        if function.oid in (old & explicit) - spelled_out - open_still:
+            yield Change("dropped", "grant", f"EXECUTE on {_full(function)} to PUBLIC", "")
 
 
 def _grantable(catalog: Catalog) -> dict[tuple[str, int], tuple[str, str]]:
