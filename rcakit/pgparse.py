@@ -266,10 +266,10 @@ def _refuse_body(statement: Statement, error: Any) -> NoReturn:
     message = error.message.decode(errors="replace")
     context = error.context.decode(errors="replace") if error.context else ""
     near = context.rpartition(" near line ")[2]
-    line = body_line(statement) + int(near) - 1 if near.isdecimal() else statement.line
-    raise SqlError(
-        f"line {line}: PL/pgSQL body not analysed: {message}", hint=f"in: {shorten(statement.text)}"
-    )
+    first = body_line(statement)
+    exact = near.isdecimal() and int(near) > 1  # for syntax errors the parser has forgotten where it was
+    line = f"line {first + int(near) - 1}" if exact else f"line {first} or later"
+    raise SqlError(f"{line}: PL/pgSQL body not analysed: {message}", hint=f"in: {shorten(statement.text)}")
 
 
 def spans(text: str, starts: dict[int, int]) -> dict[int, tuple[int, int]]:

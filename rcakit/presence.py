@@ -16,8 +16,8 @@ from rcakit.names import Name
 from rcakit.pgparse import Node, expression, strings, tag, walk
 from rcakit.sqlfold import Unknown, Value, fold
 
-_SCHEMA_COLUMNS = frozenset({"table_schema", "schemaname", "nspname", "relnamespace", "sequence_schema"})
-_NAME_COLUMNS = frozenset(
+SCHEMA_COLUMNS = frozenset({"table_schema", "schemaname", "nspname", "relnamespace", "sequence_schema"})
+NAME_COLUMNS = frozenset(
     {
         "table_name",
         "tablename",
@@ -234,9 +234,9 @@ def _as_array(node: Node) -> Node:
 def _compare(left: object, right: object, schemas: list[str], bare: list[str], whole: list[Name]) -> None:
     column = _column(left) or _column(right)
     other = right if _column(left) else left
-    if column in _SCHEMA_COLUMNS:
+    if column in SCHEMA_COLUMNS:
         schemas.extend(_texts(other))
-    elif column in _NAME_COLUMNS:
+    elif column in NAME_COLUMNS:
         bare.extend(_texts(other))
     elif column in _OID_COLUMNS:
         whole.extend(_oid_names(other))
@@ -274,10 +274,10 @@ def _rows(columns: Node, right: object) -> Iterator[Name]:
     for row in fields.get("items", ()) if kind == "List" else (right,):
         values = [_texts(each) for each in tag(row)[1].get("args", ())]
         schema = [
-            value[0] for name, value in zip(order, values, strict=False) if name in _SCHEMA_COLUMNS and value
+            value[0] for name, value in zip(order, values, strict=False) if name in SCHEMA_COLUMNS and value
         ]
         name = [
-            value[0] for name, value in zip(order, values, strict=False) if name in _NAME_COLUMNS and value
+            value[0] for name, value in zip(order, values, strict=False) if name in NAME_COLUMNS and value
         ]
         if name:
             yield Name(schema[0] if schema else None, name[0])

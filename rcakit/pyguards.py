@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 from rcakit import plpgsql, presence
 from rcakit.errors import SqlError
 from rcakit.facts import Effect, Else, Guard, Unread, Where
-from rcakit.names import literal
 from rcakit.pgparse import expression, shorten
+from rcakit.pyasked import Condition, Scope, condition
 from rcakit.pyfold import Constant, Unknown, fold, query
 
 _DATABASE_ERRORS = frozenset(
@@ -74,19 +74,6 @@ class _Reading:
 
 
 @dataclass
-class _Scope:
-    """Constants by name, and the SQL question that the last execute() put ("" when it is not known)."""
-
-    constants: dict[str, Constant] = field(default_factory=dict)
-    answers: dict[str, str] = field(default_factory=dict)
-    """Variable -> SQL expression of what it holds."""
-    fetched: str = ""
-
-    def copy(self) -> _Scope:
-        return _Scope(dict(self.constants), dict(self.answers), self.fetched)
-
-
-@dataclass
 class _Work:
     texts: list[str] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -112,7 +99,7 @@ _LEVELS: list[Else] = ["none", "notice", "warning", "statements", "raise"]
 def _read_module(tree: ast.Module, reading: _Reading) -> None:
     """The last function of the text is the forward function; what stands before it are constants it may use."""
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    scope = _Scope()
+    scope = Scope()
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign):
             _assign(node, scope)
@@ -121,7 +108,7 @@ def _read_module(tree: ast.Module, reading: _Reading) -> None:
         _run(functions[-1].body, scope, reading)
 
 
-def _forget(function: ast.FunctionDef, scope: _Scope) -> None:
+def _forget(function: ast.FunctionDef, scope: Scope) -> None:
     arguments = function.args
     for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
         scope.constants.pop(each.arg, None)
@@ -130,7 +117,7 @@ def _forget(function: ast.FunctionDef, scope: _Scope) -> None:
 # ------------------------------------------------------------------ statements
 
 
-def _run(body: Sequence[ast.stmt], scope: _Scope, reading: _Reading) -> _Work:
+def _run(body: Sequence[ast.stmt], scope: Scope, reading: _Reading) -> _Work:
     work = _Work()
     for position, node in enumerate(body):
         if isinstance(node, ast.If):
@@ -148,9 +135,9 @@ def _run(body: Sequence[ast.stmt], scope: _Scope, reading: _Reading) -> _Work:
     return work
 
 
-def _if(node: ast.If, scope: _Scope, reading: _Reading) -> tuple[_Work, _Condition | None]:
+def _if(node: ast.If, scope: Scope, reading: _Reading) -> tuple[_Work, Condition | None]:
     """What the branches do, and the condition for the rest to run when one of them leaves."""
-    asked = _condition(node.test, scope)
+    asked = condition(node.test, scope)
     done, other = _run(node.body, scope.copy(), reading), _run(node.orelse, scope.copy(), reading)
     _drop_assigned(node, scope)
     work = _Work(done.texts + other.texts, done.effects + other.effects, done.leaves and other.leaves,
@@ -165,7 +152,7 @@ def _if(node: ast.If, scope: _Scope, reading: _Reading) -> tuple[_Work, _Conditi
     return work, None
 
 
-def _statement(node: ast.stmt, scope: _Scope, reading: _Reading) -> _Work:
+def _statement(node: ast.stmt, scope: Scope, reading: _Reading) -> _Work:
     if isinstance(node, ast.Assign | ast.AnnAssign):
         work = _calls(node, scope=scope, reading=reading)
         _assign(node, scope)
@@ -192,7 +179,7 @@ def _statement(node: ast.stmt, scope: _Scope, reading: _Reading) -> _Work:
     return _calls(node, scope=scope, reading=reading)
 
 
-def _for(node: ast.For, scope: _Scope, reading: _Reading) -> _Work:
+def _for(node: ast.For, scope: Scope, reading: _Reading) -> _Work:
     """The body once for each constant item, or once with the variable unknown."""
     try:
         items = fold(node.iter, scope.constants)
@@ -215,7 +202,7 @@ def _unleft(work: _Work) -> _Work:
     return work
 
 
-def _try(node: ast.Try, scope: _Scope, reading: _Reading) -> _Work:
+def _try(node: ast.Try, scope: Scope, reading: _Reading) -> _Work:
     work = _run(node.body, scope, reading)
     swallowed: list[str] = []
     for handler in node.handlers:
@@ -255,7 +242,7 @@ def _caught(handler: ast.ExceptHandler) -> list[str]:
 # ------------------------------------------------------------------ names
 
 
-def _assign(node: ast.Assign | ast.AnnAssign, scope: _Scope) -> None:
+def _assign(node: ast.Assign | ast.AnnAssign, scope: Scope) -> None:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     _drop_assigned(node, scope)
     if len(targets) != 1 or node.value is None or not isinstance(targets[0], ast.Name):
@@ -264,12 +251,12 @@ def _assign(node: ast.Assign | ast.AnnAssign, scope: _Scope) -> None:
     try:
         scope.constants[name] = fold(node.value, scope.constants)
     except Unknown:
-        answer = _condition(node.value, scope)
+        answer = condition(node.value, scope)
         if answer is not None:
             scope.answers[name] = answer.sql
 
 
-def _bind(target: ast.expr, value: Constant, scope: _Scope) -> None:
+def _bind(target: ast.expr, value: Constant, scope: Scope) -> None:
     if isinstance(target, ast.Name):
         scope.constants[target.id] = value
     elif (
@@ -281,7 +268,7 @@ def _bind(target: ast.expr, value: Constant, scope: _Scope) -> None:
             _bind(each, item, scope)
 
 
-def _drop_assigned(node: ast.AST, scope: _Scope) -> None:
+def _drop_assigned(node: ast.AST, scope: Scope) -> None:
     for each in ast.walk(node):
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store | ast.Del):
             scope.constants.pop(each.id, None)
@@ -291,7 +278,7 @@ def _drop_assigned(node: ast.AST, scope: _Scope) -> None:
 # ------------------------------------------------------------------ SQL in calls
 
 
-def _calls(*nodes: ast.AST, scope: _Scope, reading: _Reading) -> _Work:
+def _calls(*nodes: ast.AST, scope: Scope, reading: _Reading) -> _Work:
     work = _Work()
     for node in nodes:
         for call in _in_order(node):
@@ -311,7 +298,7 @@ def _in_order(node: ast.AST) -> Iterator[ast.Call]:
         yield node
 
 
-def _execute(call: ast.Call, scope: _Scope, reading: _Reading) -> _Work:
+def _execute(call: ast.Call, scope: Scope, reading: _Reading) -> _Work:
     scope.fetched = ""
     try:
         sql = query(call, scope.constants)
@@ -341,115 +328,7 @@ def _reads(sql: str) -> bool:
     return True
 
 
-# ------------------------------------------------------------------ conditions
-
-
-@dataclass(frozen=True)
-class _Condition:
-    python: str
-    sql: str
-
-    def opposite(self) -> _Condition:
-        tree = ast.parse(self.python, mode="eval").body
-        if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not):
-            python = ast.unparse(tree.operand)
-        elif isinstance(tree, ast.Compare) and type(tree.ops[0]) in _OPPOSITE and len(tree.ops) == 1:
-            python = ast.unparse(ast.Compare(tree.left, [_OPPOSITE[type(tree.ops[0])]()], tree.comparators))
-        else:
-            python = f"not ({self.python})"
-        return _Condition(python, f"({self.sql}) IS NOT TRUE" if self.sql else "")
-
-
-_OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-}
-
-
-def _condition(node: ast.expr, scope: _Scope) -> _Condition | None:
-    """A condition on engine, tables or a fetched row; None for every other one."""
-    marks = [each for each in ast.walk(node) if _decides(each, scope)]
-    if not marks:
-        return None
-    try:
-        sql = _to_sql(node, scope)
-    except Unknown:
-        sql = ""
-    return _Condition(ast.unparse(node), sql)
-
-
-def _decides(node: ast.AST, scope: _Scope) -> bool:
-    if isinstance(node, ast.Attribute):
-        return node.attr in ("vendor", "table_names", "fetchone", "fetchall", "get_table_list")
-    return isinstance(node, ast.Name) and node.id in scope.answers
-
-
-def _to_sql(node: ast.expr, scope: _Scope) -> str:
-    if isinstance(node, ast.BoolOp):
-        word = " AND " if isinstance(node.op, ast.And) else " OR "
-        return word.join(f"({_to_sql(each, scope)})" for each in node.values)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        return f"({_to_sql(node.operand, scope)}) IS NOT TRUE"
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        return _comparison(node.left, node.ops[0], node.comparators[0], scope)
-    if isinstance(node, ast.Name) and scope.answers.get(node.id):
-        return scope.answers[node.id]
-    return _truth(node, scope)
-
-
-def _truth(node: ast.expr, scope: _Scope) -> str:
-    """`cursor.fetchone()` is true when there is a row, `cursor.fetchone()[0]` when its value is."""
-    value = isinstance(node, ast.Subscript)
-    inner = node.value if isinstance(node, ast.Subscript) else node
-    name = inner.func.attr if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) else ""
-    if name not in ("fetchone", "fetchall") or not scope.fetched:
-        raise Unknown
-    return f"({scope.fetched})" if value and name == "fetchone" else f"EXISTS ({scope.fetched})"
-
-
-def _comparison(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: _Scope) -> str:
-    negated = isinstance(operator, ast.NotEq | ast.NotIn | ast.IsNot)
-    if isinstance(left, ast.Attribute) and left.attr == "vendor":
-        asked = _vendor(fold(right, scope.constants))
-    elif isinstance(right, ast.Attribute) and right.attr == "vendor":
-        asked = _vendor(fold(left, scope.constants))
-    elif isinstance(operator, ast.In | ast.NotIn) and _lists_tables(right):
-        asked = _visible(fold(left, scope.constants))
-    elif isinstance(right, ast.Constant) and right.value is None:
-        asked, negated = _to_sql(left, scope), not negated
-    else:
-        raise Unknown
-    return f"({asked}) IS NOT TRUE" if negated else asked
-
-
-def _lists_tables(node: ast.expr) -> bool:
-    return any(isinstance(each, ast.Attribute) and each.attr == "table_names" for each in ast.walk(node))
-
-
-def _vendor(value: Constant) -> str:
-    """On PostgreSQL, the only engine rcakit asks, the vendor is a constant."""
-    vendors = [value] if isinstance(value, str) else list(value) if isinstance(value, tuple) else []
-    if not vendors or not all(isinstance(each, str) for each in vendors):
-        raise Unknown
-    return f"'postgresql' IN ({', '.join(literal(str(each)).strip() for each in vendors)})"
-
-
-def _visible(name: Constant) -> str:
-    """`name in connection.introspection.table_names()`: Django lists what the search path makes visible."""
-    if not isinstance(name, str):
-        raise Unknown
-    return (
-        "EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"  # noqa: S608 - quoted
-        f" WHERE c.relname = {literal(name).strip()} AND c.relkind IN ('r', 'p')"
-        " AND pg_catalog.pg_table_is_visible(c.oid))"
-    )
-
-
-def _guard(reading: _Reading, kind: str, node: ast.If, asked: _Condition, work: _Work, how: Else) -> None:
+def _guard(reading: _Reading, kind: str, node: ast.If, asked: Condition, work: _Work, how: Else) -> None:
     if not work.texts:
         return
     relations, negated = presence.asked(asked.sql) if asked.sql else ((), False)

@@ -215,6 +215,45 @@ def test_a_loop_over_constants_is_unrolled() -> None:
     assert [guard.effects[0].result for guard in found] == [Name("adm", name) for name in TABLES]
 
 
+@pytest.mark.parametrize(
+    ("loop", "target"),
+    [
+        ("r IN SELECT tablename FROM pg_tables", "r.tablename"),
+        ("r IN SELECT * FROM pg_tables", "r.tablename"),
+        ("r IN SELECT schemaname, tablename AS t FROM pg_tables", "r.t"),
+        ("t IN SELECT tablename FROM pg_tables", "t"),
+    ],
+)
+def test_a_loop_over_named_catalog_rows_is_a_guard_for_each_name(loop: str, target: str) -> None:
+    sql = do(
+        f"FOR {loop} WHERE schemaname = 'public' AND tablename IN ('a', 'b') LOOP"
+        f" EXECUTE format('ALTER TABLE public.%I SET SCHEMA adm', {target}); END LOOP;",
+        "r record; t text;",
+    )
+    first, second = clean(sql)
+    assert (first.kind, first.relations, first.effects[0].result) == (
+        "loop",
+        (Name("public", "a"),),
+        Name("adm", "a"),
+    )
+    assert (second.relations, second.guarded) == (
+        (Name("public", "b"),),
+        ("ALTER TABLE public.b SET SCHEMA adm",),
+    )
+    assert first.condition.endswith("= 'a')")
+
+
+def test_a_loop_over_rows_by_pattern_is_one_guard_with_an_unknown_statement() -> None:
+    sql = do(
+        "FOR r IN SELECT tablename FROM pg_tables WHERE tablename LIKE 'adm.%' LOOP"
+        " EXECUTE format('ALTER TABLE %I SET SCHEMA adm', r.tablename); END LOOP;",
+        "r record;",
+    )
+    (guard,), (unread,) = read(sql)
+    assert (guard.kind, guard.relations, guard.effects) == ("loop", (), ())
+    assert "only known at run time" in unread.reason
+
+
 def test_a_function_is_read_with_the_arguments_of_its_calls() -> None:
     sql = """CREATE FUNCTION mv(t text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
         IF to_regclass('public.' || t) IS NOT NULL THEN
@@ -297,8 +336,10 @@ def test_errors_name_line_column_and_excerpt() -> None:
     with pytest.raises(SqlError, match="line 3, column 9") as caught:
         pgparse.parse("SELECT 'é\n\né' FORM x y")
     assert "FORM x y" in str(caught.value)
-    with pytest.raises(SqlError, match="line 4"):
+    with pytest.raises(SqlError, match=r"line 2 or later: .*FOO"):
         pgparse.body(pgparse.parse("SELECT 1;\nDO $$\nBEGIN\nFOO;\nEND $$")[1])
+    with pytest.raises(SqlError, match=r"line 4: .*Not implemented"):
+        pgparse.body(pgparse.parse("SELECT 1;\nDO $$\nDECLARE\nx foo.bar;BEGIN END $$")[1])
 
 
 def test_lines_are_those_of_the_whole_text() -> None:
