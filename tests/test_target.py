@@ -116,7 +116,7 @@ def test_a_connection_string_in_place_of_a_name_is_refused_and_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, secret: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="name of|NAME of") as error:
+    with pytest.raises(ConfigError, match=r"name of|NAME of") as error:
         load(**{key: secret})
     assert "hunter2" not in str(error.value)
     assert error.value.__cause__ is None
