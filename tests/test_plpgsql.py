@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import threading
 from typing import Any
 
 import pytest
@@ -317,8 +317,8 @@ def test_what_runs_after_a_swallowed_return_still_counts() -> None:
         ("SELECT 1;\nALTER TABLE é\0", "NUL", True),
         ("SELECT " + "1+" * 300_000 + "1", "chain", True),
         (do("IF " + "1+" * 300_000 + "1 THEN NULL; END IF;"), "chain", True),
-        ("SELECT " + "NOT " * 5_000 + "true", "nested too deeply", True),
-        (do("IF true THEN " * 2_000 + "NULL; " + "END IF; " * 2_000), "nested too deeply", True),
+        ("SELECT " + "NOT " * 1_500 + "true", "nested too deeply", True),
+        (do("IF true THEN " * 600 + "NULL; " + "END IF; " * 600), "nested too deeply", True),
         ("SELECT '\ud800'", "surrogate", True),
         ("\\restrict x\nSELECT 1", "syntax error", True),
     ],
@@ -497,10 +497,24 @@ def test_any_text_is_read_or_unread(text: str) -> None:
     asked(text)
 
 
-def test_the_parser_does_not_need_a_deep_stack() -> None:
-    limit = sys.getrecursionlimit()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT " + "(SELECT " * 998 + "1" + ")" * 998,
+        "SELECT 'a'" + "||'a'" * 990,
+        "SELECT 1" + " UNION SELECT 1" * 660,
+    ],
+)
+def test_the_longest_chain_let_through_fits_a_small_stack(text: str) -> None:
+    """Would end the whole process, not just fail, if the limit were too high."""
+    answers: list[tuple[tuple[Guard, ...], tuple[Unread, ...]]] = []
+    size = threading.stack_size(512 * 1024)
     try:
-        sys.setrecursionlimit(limit * 4)
-        assert read("SELECT " + "NOT " * 9_000 + "true")[1]
+        thread = threading.Thread(target=lambda: answers.append(read(text)))
+        thread.start()
+        thread.join()
     finally:
-        sys.setrecursionlimit(limit)
+        threading.stack_size(size)
+    ((found, unread),) = answers
+    assert found == ()
+    assert "chain" not in str(unread)
