@@ -440,7 +440,7 @@ class Migration:
         return f"{self.app}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Declared:
     """The declared account. `how` is "live" or "static"."""
 
@@ -458,6 +458,18 @@ class Declared:
     search_path: str | None = None
     """`-c search_path=..` of the project's own database settings, None when it sets none."""
     engine: str = ""
+
+    @cached_property
+    def table_names(self) -> dict[tuple[str, str], frozenset[str]]:
+        """(app, model in lower case) -> every `db_table` it ever had, in the migrations and now."""
+        given: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for model in self.models:
+            given[model.app, model.name.lower()].add(model.db_table)
+        for migration in self.migrations:
+            for operation in migration.operations:
+                if operation.db_table:
+                    given[migration.app, operation.model].add(operation.db_table)
+        return {key: frozenset(names) for key, names in given.items()}
 
 
 # ------------------------------------------------------------------ recorded: the history

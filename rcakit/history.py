@@ -94,11 +94,7 @@ def _made_by(operation: Operation) -> Iterator[Name]:
 
 def tables_of(declared: Declared, app: str, model: str) -> frozenset[Name]:
     """Every table name a model ever had, as PostgreSQL reads it and as it was meant; `model` in lower case."""
-    given = {each.db_table for each in declared.models if each.app == app and each.name.lower() == model}
-    for migration in declared.migrations:
-        if migration.app == app:
-            given |= {each.db_table for each in migration.operations if each.model == model and each.db_table}
-    spelled = [spelling(db_table) for db_table in given]
+    spelled = [spelling(db_table) for db_table in declared.table_names.get((app, model), ())]
     return frozenset(name for each in spelled for name in (each.relation, each.meant) if name is not None)
 
 

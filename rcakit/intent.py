@@ -58,10 +58,19 @@ def infer(
     return tuple(sorted(dict.fromkeys(found), key=lambda intent: (-intent.strength, intent.db_table)))
 
 
+def by_table(intents: Iterable[Intent]) -> dict[str, list[Intent]]:
+    """`db_table` -> all that is said about it, for whoever asks about many tables."""
+    said: dict[str, list[Intent]] = defaultdict(list)
+    for each in intents:
+        said[each.db_table].append(each)
+    return said
+
+
 def strongest(intents: Iterable[Intent], db_table: str) -> Intent | None:
     """The strongest statement about one `db_table`; None when there is none, or when equals contradict each other."""
     mine = [intent for intent in intents if intent.db_table == db_table]
-    best = [intent for intent in mine if intent.strength == max(each.strength for each in mine)]
+    most = max((intent.strength for intent in mine), default=0)
+    best = [intent for intent in mine if intent.strength == most]
     return best[0] if len({intent.target for intent in best}) == 1 else None
 
 

@@ -55,18 +55,20 @@ def ran(accounts: Accounts) -> Iterator[Verdict]:
 def outstanding(accounts: Accounts, verdict: Verdict) -> tuple[Effect, ...]:
     """What a guard's branch should still show: nothing that was passed on, undone or dealt with later."""
     effects = [effect for effect in verdict.guard.effects if effect.kind in CHANGES and effect.result]
-    return tuple(
-        effect
-        for effect in effects
-        if not _passed_on(accounts, verdict, effect) and not _dealt_with(accounts, verdict, effect)
-    )
+    return tuple(effect for effect in effects if not _excused(accounts, verdict, effect))
 
 
 def absent(accounts: Accounts, verdict: Verdict) -> tuple[Effect, ...]:
     """The outstanding effects that the catalog does not show."""
-    return tuple(
-        effect for effect in outstanding(accounts, verdict) if present(accounts.observed, effect) is False
-    )
+    missing = [
+        effect for effect in verdict.guard.effects
+        if effect.kind in CHANGES and present(accounts.observed, effect) is False
+    ]  # fmt: skip
+    return tuple(effect for effect in missing if not _excused(accounts, verdict, effect))
+
+
+def _excused(accounts: Accounts, verdict: Verdict, effect: Effect) -> bool:
+    return _passed_on(accounts, verdict, effect) or _dealt_with(accounts, verdict, effect)
 
 
 def _passed_on(accounts: Accounts, verdict: Verdict, effect: Effect) -> bool:
@@ -89,11 +91,12 @@ def _dealt_with(accounts: Accounts, verdict: Verdict, effect: Effect) -> bool:
     done = applied(accounts.declared, accounts.recorded)
     names = [name for name in (effect.subject, effect.result) if name is not None]
     later = [each for each in perhaps_after(accounts.declared, verdict.guard.migration) if each.label in done]
+    labels = {migration.label for migration in later}
     guarded = [
         each
-        for other in accounts.guards
-        if other.guard.migration in {migration.label for migration in later}
-        for each in other.guard.effects
+        for verdict in accounts.guards
+        if verdict.guard.migration in labels
+        for each in verdict.guard.effects
     ]
     return any(touches(accounts.declared, migration, name) for migration in later for name in names) or any(
         touched_by(other, name) for other in guarded for name in names

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rcakit import names
-from rcakit.facts import Accounts, Model, Relation
+from rcakit.facts import Accounts, Declared, Migration, Model, Relation
 from rcakit.history import applied, pending, touches
 from rcakit.names import Name, spelling
 
@@ -81,39 +81,42 @@ def unclaimed(accounts: Accounts, relations: list[Relation]) -> list[Relation]:
     return [relation for relation in relations if relation.oid not in taken]
 
 
-def created(accounts: Accounts, model: Model) -> bool:
-    """The migration that makes the model's table is recorded as applied."""
-    own = [each for each in accounts.declared.migrations if each.app == model.app]
-    makers = [
-        each
-        for each in own
-        if any(op.kind == "CreateModel" and op.model == model.name.lower() for op in each.operations)
-    ]
+def settled(accounts: Accounts, *, structure: bool = False) -> Iterator[Model]:
+    """The tables that ought to be in the database by now, as the models describe them."""
+    created = _created(accounts)
+    coming = pending(accounts.declared, accounts.recorded)
+    for model in declared_tables(accounts):
+        if created(model) and not _about_to_change(accounts.declared, model, coming, structure):
+            yield model
+
+
+def _created(accounts: Accounts) -> Callable[[Model], bool]:
+    """Whether the migration that makes a model's table is applied; of an unknown one, whether all of its app are."""
     done = applied(accounts.declared, accounts.recorded)
-    if makers:
-        return any(each.label in done for each in makers)
-    return bool(own) and all(each.label in done for each in own)
+    made: dict[tuple[str, str], bool] = {}
+    whole: dict[str, bool] = {}
+    for migration in accounts.declared.migrations:
+        there = migration.label in done
+        whole[migration.app] = whole.get(migration.app, True) and there
+        for operation in migration.operations:
+            if operation.kind == "CreateModel":
+                key = migration.app, operation.model
+                made[key] = made.get(key, False) or there
+    return lambda model: made.get((model.app, model.name.lower()), whole.get(model.app, False))
 
 
-def about_to_change(accounts: Accounts, model: Model, *, structure: bool = False) -> bool:
+def _about_to_change(declared: Declared, model: Model, coming: Iterable[Migration], structure: bool) -> bool:
     """A migration that has not run yet deals with the model's table: what differs now is not drift."""
     spelled = spelling(model.db_table)
     tables = {name for name in (spelled.relation, spelled.meant) if name is not None}
-    for migration in pending(accounts.declared, accounts.recorded):
-        if any(touches(accounts.declared, migration, name) for name in tables):
+    for migration in coming:
+        if any(touches(declared, migration, name) for name in tables):
             return True
         if structure and migration.app == model.app:
             kinds = {op.kind for op in migration.operations if op.model in ("", model.name.lower())}
             if model.auto_created or kinds - {"AlterModelOptions", "AlterModelManagers"}:
                 return True
     return False
-
-
-def settled(accounts: Accounts, *, structure: bool = False) -> Iterator[Model]:
-    """The tables that ought to be in the database by now, as the models describe them."""
-    for model in declared_tables(accounts):
-        if created(accounts, model) and not about_to_change(accounts, model, structure=structure):
-            yield model
 
 
 def evidence(accounts: Accounts, *kinds: str) -> tuple[str, ...]:

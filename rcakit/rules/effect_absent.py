@@ -55,7 +55,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Effect, Finding, Severity, Verdict
-from rcakit.rules._effects import listed, outstanding, present, ran
+from rcakit.rules._effects import absent, listed, outstanding, present, ran
 from rcakit.rules._tables import evidence
 
 CODE = "RK301"
@@ -67,17 +67,29 @@ def check(accounts: Accounts) -> Iterator[Finding]:
     for verdict in ran(accounts):
         groups[verdict.guard.migration].append(verdict)
     for migration, verdicts in groups.items():
-        expected = dict.fromkeys(effect for verdict in verdicts for effect in _expected(accounts, verdict))
-        missing = [effect for effect in expected if present(accounts.observed, effect) is False]
+        missing = dict.fromkeys(
+            effect
+            for verdict in verdicts
+            for effect in absent(accounts, verdict)
+            if not _idempotent(verdict, effect)
+        )
         if missing:
-            yield _finding(accounts, migration, verdicts, missing, len(expected))
+            yield _finding(accounts, migration, verdicts, list(missing), _expected(accounts, verdicts))
 
 
-def _expected(accounts: Accounts, verdict: Verdict) -> Iterator[Effect]:
-    for effect in outstanding(accounts, verdict):
-        idempotent = verdict.guard.negated and effect.kind == "create"
-        if not idempotent and present(accounts.observed, effect) is not None:
-            yield effect
+def _idempotent(verdict: Verdict, effect: Effect) -> bool:
+    return verdict.guard.negated and effect.kind == "create"
+
+
+def _expected(accounts: Accounts, verdicts: list[Verdict]) -> int:
+    """How many effects of the migration's guards could be told present or absent."""
+    expected = {
+        effect
+        for verdict in verdicts
+        for effect in outstanding(accounts, verdict)
+        if not _idempotent(verdict, effect) and present(accounts.observed, effect) is not None
+    }
+    return len(expected)
 
 
 def _finding(

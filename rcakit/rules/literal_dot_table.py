@@ -43,8 +43,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rcakit.facts import Accounts, Finding, Model, Severity
-from rcakit.intent import strongest
+from rcakit.facts import Accounts, Finding, Intent, Model, Severity
+from rcakit.intent import by_table, strongest
 from rcakit.names import Name, Spelling, spelling
 from rcakit.rules._tables import anywhere, declared_tables, evidence, locate, unclaimed
 
@@ -53,21 +53,26 @@ SEVERITY: Severity = "error"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
+    said = by_table(accounts.intended)
     for model in declared_tables(accounts):
         spelled = spelling(model.db_table)
         written = model.explicit or not model.auto_created
         if spelled.kind == "literal-dot" and written and spelled.relation is not None:
-            yield _finding(accounts, model, spelled, spelled.relation)
+            meant = strongest(said.get(model.db_table, ()), model.db_table)
+            severity = _severity(accounts, model, spelled, meant)
+            yield _finding(accounts, model, spelled, spelled.relation, severity)
 
 
-def _finding(accounts: Accounts, model: Model, spelled: Spelling, literal: Name) -> Finding:
+def _finding(
+    accounts: Accounts, model: Model, spelled: Spelling, literal: Name, severity: Severity
+) -> Finding:
     found = locate(accounts, literal)
     relation = found.qualified if found else literal
     correct = spelled.meant.sql
     return Finding(
         CODE,
         "literal-dot-table",
-        _severity(accounts, model, spelled),
+        severity,
         str(relation),
         f"{model.label} declares db_table = {model.db_table!r}: Django emits {spelled.emitted}, "
         f"one identifier with a dot in it, and not {correct}",
@@ -78,8 +83,7 @@ def _finding(accounts: Accounts, model: Model, spelled: Spelling, literal: Name)
     )
 
 
-def _severity(accounts: Accounts, model: Model, spelled: Spelling) -> Severity:
-    meant = strongest(accounts.intended, model.db_table)
+def _severity(accounts: Accounts, model: Model, spelled: Spelling, meant: Intent | None) -> Severity:
     # Someone who said that the literal name is the right one has been heard.
     if meant is not None and meant.strength == 3 and meant.target.name == model.db_table:
         return "note"
