@@ -88,7 +88,7 @@ def _made_by(operation: Operation) -> Iterator[Name]:
     if operation.db_table is not None and (name := spelling(operation.db_table).relation):
         yield name
     for effect in sql_effects(operation):
-        if effect.result is not None:
+        if effect.result is not None and effect.relation is None:
             yield effect.result
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from rcakit import intent, names
 from rcakit.facts import Accounts, Intent, Model, Relation, Where
 from rcakit.names import Name, Spelling
+from rcakit.reach import created_in, declared_tables, reached
 
 Agreement = Literal["agrees", "wrong schema", "missing", "pending", "unknown"]
 
@@ -41,26 +43,26 @@ class Placement:
 
 def placements(accounts: Accounts) -> tuple[Placement, ...]:
     """One row for each managed table of an installed app, in the order of the models."""
-    creators = _creators(accounts)
+    creators, created = _creators(accounts), created_in(accounts)
     return tuple(
-        _placement(accounts, model, creators.get((model.app, model.name.lower()), ""))
-        for model in accounts.declared.models
-        if model.managed and model.installed and not model.swapped
+        _placement(accounts, model, _recorded(accounts, model, creators, created(model)))
+        for model in declared_tables(accounts)
     )
 
 
-def _placement(accounts: Accounts, model: Model, creator: str) -> Placement:
+def _placement(accounts: Accounts, model: Model, recorded: str) -> Placement:
     spelling = names.spelling(model.db_table)
-    found = accounts.observed.find(spelling.relation) if spelling.relation else None
-    meant = intent.strongest(accounts.intended, model.db_table)
-    contested = meant is None and any(row.db_table == model.db_table for row in accounts.intended)
+    found = reached(accounts, model)
+    meant = intent.settled(accounts.intended, model.db_table)
+    contested = meant is None and any(
+        row.db_table == model.db_table and row.strength > intent.IMPLIED for row in accounts.intended
+    )
     wanted = meant.target.name if meant else spelling.meant.name
     elsewhere = tuple(
         relation
         for relation in accounts.observed.named.get(wanted, ())
         if relation is not found and relation.kind in "rpvmf"
     )
-    recorded = _recorded(accounts, creator)
     return Placement(
         model=model.label,
         where=model.where,
@@ -93,7 +95,12 @@ def _creators(accounts: Accounts) -> dict[tuple[str, str], str]:
     }
 
 
-def _recorded(accounts: Accounts, creator: str) -> str:
-    if not creator:
-        return "no migration"
-    return f"{'applied' if creator in accounts.recorded.labels else 'pending'} ({creator})"
+def _recorded(
+    accounts: Accounts, model: Model, creators: Mapping[tuple[str, str], str], created: bool
+) -> str:
+    """An automatic table has no CreateModel of its own: it comes with some migration of its app."""
+    word = "applied" if created else "pending"
+    if creator := creators.get((model.app, model.name.lower())):
+        return f"{word} ({creator})"
+    has_migrations = any(migration.app == model.app for migration in accounts.declared.migrations)
+    return word if has_migrations else "no migration"

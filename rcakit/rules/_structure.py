@@ -8,7 +8,7 @@ from functools import cached_property
 
 from rcakit.facts import Accounts, Column, Field, Finding, Model, Relation, Severity
 from rcakit.names import clip, display
-from rcakit.rules._tables import evidence, reached, settled
+from rcakit.reach import evidence, reached, settled
 
 _ALIASES = {
     "serial": "integer",

@@ -55,8 +55,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Effect, Finding, Severity, Verdict
+from rcakit.reach import evidence
 from rcakit.rules._effects import absent, listed, outstanding, present, ran
-from rcakit.rules._tables import evidence
 
 CODE = "RK301"
 SEVERITY: Severity = "error"

@@ -46,7 +46,7 @@ from collections.abc import Iterator
 from rcakit.facts import Accounts, Finding, Intent, Model, Severity
 from rcakit.intent import by_table, strongest
 from rcakit.names import Name, Spelling, spelling
-from rcakit.rules._tables import anywhere, declared_tables, evidence, locate, unclaimed
+from rcakit.reach import anywhere, declared_tables, evidence, locate, unclaimed
 
 CODE = "RK101"
 SEVERITY: Severity = "error"

@@ -39,8 +39,8 @@ from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Column, Constraint, Field, Finding, ModelIndex, Severity
 from rcakit.names import clip, spelling
+from rcakit.reach import locate
 from rcakit.rules._structure import Pair, pairs
-from rcakit.rules._tables import locate
 
 CODE = "RK417"
 SEVERITY: Severity = "error"

@@ -47,7 +47,7 @@ from collections.abc import Iterator
 from rcakit import intent
 from rcakit.facts import Accounts, Finding, Intent, Model, Severity
 from rcakit.names import Name, spelling
-from rcakit.rules._tables import anywhere, evidence, in_sight, locate, named, settled
+from rcakit.reach import anywhere, evidence, in_sight, locate, named, settled
 from rcakit.rules.wrong_schema import expected_but_nowhere, misplaced
 
 CODE = "RK402"

@@ -53,7 +53,7 @@ from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, Severity
 from rcakit.names import spelling
-from rcakit.rules._tables import declared_tables, evidence
+from rcakit.reach import declared_tables, evidence
 
 CODE = "RK102"
 SEVERITY: Severity = "warning"

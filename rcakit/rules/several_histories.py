@@ -44,7 +44,7 @@ from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, HistoryTable, Severity
 from rcakit.names import Name, display
-from rcakit.rules._tables import evidence
+from rcakit.reach import evidence
 
 CODE = "RK304"
 SEVERITY: Severity = "warning"

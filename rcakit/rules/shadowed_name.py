@@ -45,7 +45,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, Severity
-from rcakit.rules._tables import anywhere, declared_tables, evidence, named, search_path
+from rcakit.reach import anywhere, declared_tables, evidence, named, search_path
 
 CODE = "RK403"
 SEVERITY: Severity = "warning"

@@ -51,8 +51,8 @@ from collections.abc import Iterator
 from rcakit.facts import Accounts, Finding, Model, Severity
 from rcakit.history import applied, tables_of
 from rcakit.names import spelling
+from rcakit.reach import anywhere, evidence, in_sight, settled
 from rcakit.rules._effects import listed
-from rcakit.rules._tables import anywhere, evidence, in_sight, settled
 
 CODE = "RK305"
 SEVERITY: Severity = "error"

@@ -62,7 +62,7 @@ from collections.abc import Iterator
 from rcakit.facts import Accounts, Finding, Migration, Model, Operation, Relation, Severity
 from rcakit.history import applied, tables_of
 from rcakit.names import Name, spelling
-from rcakit.rules._tables import anywhere, evidence, locate, reached, settled, unclaimed
+from rcakit.reach import anywhere, evidence, locate, reached, settled, unclaimed
 
 CODE = "RK205"
 SEVERITY: Severity = "error"

@@ -74,8 +74,18 @@ from rcakit.rules._effects import absent, migrations, outstanding, present
 CODE = "RK203"
 SEVERITY: Severity = "warning"
 
-BROAD = frozenset({"others", "syntax_error_or_access_rule_violation", "internal_error"})
-"""`others`, and the condition names that stand for a whole class of errors that DDL meets."""
+BROAD = frozenset(
+    {
+        "others",
+        "syntax_error_or_access_rule_violation",
+        "internal_error",
+        "BaseException",
+        "Exception",
+        "Error",
+        "DatabaseError",
+    }
+)
+"""Conditions of PL/pgSQL and exceptions of Python that stand for whatever DDL may meet."""
 
 MISSING = frozenset(
     {
@@ -84,6 +94,11 @@ MISSING = frozenset(
         "undefined_column",
         "invalid_schema_name",
         "insufficient_privilege",
+        "ProgrammingError",
+        "OperationalError",
+        "UndefinedTable",
+        "UndefinedObject",
+        "InsufficientPrivilege",
     }
 )
 """What is raised when there is nothing to change, or no right to change it."""

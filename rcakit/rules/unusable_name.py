@@ -40,7 +40,7 @@ from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, Severity
 from rcakit.names import display, spelling
-from rcakit.rules._tables import declared_tables
+from rcakit.reach import declared_tables
 
 CODE = "RK103"
 SEVERITY: Severity = "error"

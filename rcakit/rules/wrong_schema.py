@@ -46,7 +46,7 @@ from collections.abc import Iterator
 from rcakit import intent
 from rcakit.facts import Accounts, Finding, Intent, Model, Relation, Severity
 from rcakit.names import Name, spelling
-from rcakit.rules._tables import anywhere, evidence, locate, reached, settled, unclaimed
+from rcakit.reach import anywhere, evidence, locate, reached, settled, unclaimed
 
 CODE = "RK401"
 SEVERITY: Severity = "error"

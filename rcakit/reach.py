@@ -1,4 +1,4 @@
-"""Which declared tables a rule may judge, and where each of them is."""
+"""Which declared tables may be judged, and which relation the project's own queries reach under each name."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def unclaimed(accounts: Accounts, relations: list[Relation]) -> list[Relation]:
 
 def settled(accounts: Accounts, *, structure: bool = False) -> Iterator[Model]:
     """The tables that ought to be in the database by now, as the models describe them."""
-    created = _created(accounts)
+    created = created_in(accounts)
     coming = pending(accounts.declared, accounts.recorded)
     for model in declared_tables(accounts):
         if created(model) and not _about_to_change(accounts.declared, model, coming, structure):
             yield model
 
 
-def _created(accounts: Accounts) -> Callable[[Model], bool]:
+def created_in(accounts: Accounts) -> Callable[[Model], bool]:
     """Whether the migration that makes a model's table is applied; of an unknown one, whether all of its app are."""
     done = applied(accounts.declared, accounts.recorded)
     made: dict[tuple[str, str], bool] = {}
