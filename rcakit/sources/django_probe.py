@@ -217,11 +217,15 @@ class Places:
 
     def of_class(self, klass: type) -> Fact | None:
         """Path and line of a class statement; no line for a class made by a call."""
-        path = getattr(sys.modules.get(klass.__module__), "__file__", None)
-        if path is None:
+        module = getattr(sys.modules.get(klass.__module__), "__file__", None)
+        if module is None:
             return None
-        node = _class(self.tree(path), klass.__qualname__.split("."))
-        return {"path": self.relative(path), "line": getattr(node, "lineno", None)}
+        bodies = [each.__code__.co_filename for each in vars(klass).values() if inspect.isfunction(each)]
+        for path in (module, *bodies):  # some packages set __module__ to another file than the class is in
+            node = _class(self.tree(path), klass.__qualname__.split("."))
+            if node is not None:
+                return {"path": self.relative(path), "line": node.lineno}
+        return {"path": self.relative(module), "line": None}
 
 
 def _below(path: str, top: str) -> bool:

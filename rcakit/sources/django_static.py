@@ -15,9 +15,10 @@ from pathlib import Path
 from rcakit.facts import Declared, Migration, Model, Unread, Where
 from rcakit.sources import static_migrations, static_models
 from rcakit.sources.django_probe import search_path
-from rcakit.sources.evaluate import Class, Files, Module, Unknown, Value, inherited, plain
+from rcakit.sources.evaluate import Files
 from rcakit.sources.project import settings_module
 from rcakit.sources.static_models import App, Found
+from rcakit.sources.values import Class, Module, Unknown, Value, inherited, plain
 
 SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "migrations", "dist", "build"})
 
@@ -31,7 +32,7 @@ def read(project: Path, *, settings: str | None) -> Declared:
     unread: list[Unread] = []
     apps = list(_apps(files, module, unread))
     found = list(_found(files, apps))
-    models = static_models.Reader(found, _setting(files, "AUTH_USER_MODEL", "auth.User"))
+    models = static_models.Reader(found, _setting(files, "AUTH_USER_MODEL", "auth.User"), files)
     read_models = models.models()
     migrations = static_migrations.Reader(files)
     read_migrations = list(_migrations(files, apps, migrations, unread))
@@ -56,14 +57,15 @@ def strangers(project: Path, loaded: Sequence[Model]) -> tuple[Model, ...]:
     files = Files(project.absolute())
     apps = [App(package, label) for package, label in _homes(loaded).items()]
     known = {model.where for model in loaded}
+    labels = {model.label for model in loaded}
     found = [
         each
         for dotted in _modules(files.project)
         if not _is_test(dotted) and files.module(dotted, needed=False)
         for each in _models_of(files, dotted, apps, installed=False)
     ]
-    reader = static_models.Reader(found)
-    return tuple(model for model in reader.models() if model.where not in known)
+    reader = static_models.Reader(found, files=files)
+    return tuple(model for model in reader.models() if model.where not in known and model.label not in labels)
 
 
 def _homes(loaded: Iterable[Model]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 
 from rcakit.sources.django_probe import BUILTIN_TYPES
-from rcakit.sources.evaluate import Built, Class, Ref, Value
+from rcakit.sources.values import Built, Class, Ref, Value
 
 HOMES = (
     "django.db.models.fields.files.",
@@ -74,7 +74,13 @@ def _kind_of_name(dotted: str) -> str | None:
 def _other(name: str) -> str | None:
     if name in WITHOUT_COLUMN:
         return None
-    return "" if name.endswith(("Field", "ForeignKey", "OneToOneKey")) else None
+    if name.endswith("ManyToManyField"):
+        return "ManyToManyField"
+    if name.endswith(
+        ("Key", "OneToOneField")
+    ):  # ParentalKey, TreeForeignKey: by their names, they point to a model
+        return "ForeignKey" if name.endswith("Key") else "OneToOneField"
+    return "" if name.endswith("Field") else None
 
 
 def _kind_of_class(klass: Class) -> str | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rcakit.facts import Migration, Operation, Unread, Where
 from rcakit.names import django_m2m_table
 from rcakit.sources.django_probe import operation_nodes, operations_node, separate_arguments, statements
-from rcakit.sources.evaluate import Built, Class, Files, Function, Module, Ref, Unknown, Value, plain
+from rcakit.sources.evaluate import Files
+from rcakit.sources.values import Built, Class, Function, Module, Ref, Unknown, Value, plain
 
 FIRST_IS_MODEL = frozenset(
     {
@@ -120,11 +122,14 @@ class Reader:
             if not isinstance(value, Built):
                 self.tell(f"an operation cannot be told: {_why(value)}", where)
                 continue
-            kind = value.dotted.rpartition(".")[2]
+            kind = _kind(value.callee)
             if kind == "SeparateDatabaseAndState":
                 yield from self.separate(label, module, value, nodes[position], side, at)
                 continue
-            yield self.operation(label, value, kind, side, at, where)
+            if isinstance(value.callee, Class) and "__init__" in value.callee.names:
+                self.tell(f"what {value.callee.name} makes of its arguments cannot be told", where)
+            read = self.operation(label, value, kind, side, at, where)
+            yield replace(read, kind=value.dotted.rpartition(".")[2])
             if kind == "RunSQL" and value.get("state_operations", 2):
                 state = self.part(value, "state_operations", 2, where)
                 yield from self.unfold(label, module, state, None, "state", at)
@@ -200,6 +205,14 @@ class Reader:
 
     def tell(self, reason: str, where: Where, *, blocking: bool = True) -> None:
         self.unread.append(Unread("declared", reason, where, blocking))
+
+
+def _kind(callee: Ref | Class) -> str:
+    """The class of Django's an operation is or descends from, else its own name."""
+    if isinstance(callee, Ref):
+        return callee.dotted.rpartition(".")[2]
+    bases = [base for base in callee.bases if isinstance(base, Ref | Class)]
+    return _kind(bases[0]) if bases else callee.name
 
 
 def _model(value: Built, kind: str) -> str:

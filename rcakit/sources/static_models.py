@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from rcakit.facts import Field, Model, ModelIndex, Unread
 from rcakit.names import django_m2m_table
 from rcakit.sources import static_fields
-from rcakit.sources.evaluate import Built, Class, Module, Ref, Unknown, Value
+from rcakit.sources.evaluate import Files
 from rcakit.sources.static_fields import AUTO, argument, column_type, is_true, kind_of
+from rcakit.sources.values import Built, Class, Module, Ref, Unknown, Value
 
 ROOTS = frozenset({"django.db.models.Model", "django.db.models.base.Model"})
 AUTO_TYPES = {"AutoField": "integer", "BigAutoField": "bigint", "SmallAutoField": "smallint"}
@@ -90,7 +91,16 @@ class Reader:
 
     found: Sequence[Found]
     user_model: str = "auth.User"
+    files: Files | None = None
     unread: list[Unread] = field(default_factory=list)
+
+    keys: dict[str, Found] = field(init=False)
+    owners: dict[int, Found] = field(init=False)
+    _asked: list[Found] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.keys = {self.key(each): each for each in sorted(self.found, key=lambda each: each.installed)}
+        self.owners = {id(each.klass): each for each in self.found}
 
     def models(self) -> list[Model]:
         """A fact for each table, the automatic ones of many-to-many fields before the model they belong to."""
@@ -98,6 +108,11 @@ class Reader:
         for each in self.found:
             if not self.option(each.klass, "abstract") and not self.option(each.klass, "proxy"):
                 model = self.model(each)
+                if not each.klass.sure:
+                    self.tell(
+                        each.klass,
+                        "it is defined under a condition that cannot be told, and taken as defined",
+                    )
                 made += [*self.links(each, model), model]
         return made
 
@@ -247,7 +262,7 @@ class Reader:
     # -------------------------------------------------------------- what fields point to
 
     def of(self, klass: Class) -> Found | None:
-        return next((each for each in self.found if each.klass is klass), None)
+        return self.owners.get(id(klass))
 
     def target(self, each: Found, built: Built) -> tuple[str, Field] | None:
         """Table and column a foreign key points to; None when the model cannot be found."""
@@ -267,19 +282,16 @@ class Reader:
         if isinstance(to, Built) and to.dotted == "django.contrib.auth.get_user_model":
             to = self.user_model
         if isinstance(to, Ref):
-            to = (
-                self.user_model
-                if to.dotted.endswith("settings.AUTH_USER_MODEL")
-                else DJANGO_CLASSES.get(to.dotted)
-            )
+            inside = self.files.find(to.dotted) if self.files else None
+            if isinstance(inside, Class):
+                return self.concrete(inside)
+            to = DJANGO_CLASSES.get(to.dotted)
         if not isinstance(to, str):
             return None
         if to == "self":
             return each
         key = (to if "." in to else f"{self.label(each)}.{to}").lower()
-        found = [one for one in self.found if self.key(one) == key]
-        found.sort(key=lambda one: not one.installed)
-        return found[0] if found else (key if key in DJANGO else None)
+        return self.keys.get(key) or (key if key in DJANGO else None)
 
     def concrete(self, klass: Class) -> Found | None:
         """The model itself, or the one a proxy stands for."""
@@ -306,8 +318,6 @@ class Reader:
         finally:
             self._asked.pop()
             del self.unread[before:]
-
-    _asked: list[Found] = field(default_factory=list)
 
     def key_type(self, target: tuple[str, Field] | None) -> str | None:
         return target[1].type if target else None
@@ -438,12 +448,14 @@ def is_model(klass: Class, seen: tuple[Class, ...] = ()) -> bool:
             return True
         if isinstance(base, Class) and base not in seen and is_model(base, (*seen, klass)):
             return True
-    outside = any(isinstance(base, Ref) and ".models." in f"{base.dotted}." for base in klass.bases)
-    return outside and _has_a_column(klass)
+    return any(isinstance(base, Ref) for base in klass.bases) and _looks_like_a_model(klass)
 
 
-def _has_a_column(klass: Class) -> bool:
-    return any(isinstance(value, Built) and kind_of(value) is not None for value in klass.names.values())
+def _looks_like_a_model(klass: Class) -> bool:
+    """It has a field of Django's models (forms and serializers have others) or names its table."""
+    meta = klass.names.get("Meta")
+    named = isinstance(meta, Class) and ("db_table" in meta.names or "abstract" in meta.names)
+    return named or any(isinstance(value, Built) and kind_of(value) for value in klass.names.values())
 
 
 def classes(module: Module) -> Iterable[Class]:

@@ -1,0 +1,276 @@
+"""One database looked at again and again: each look reads only what was written since the last.
+
+Which catalogs were written is told by PostgreSQL's own counters (see `django_replayer.py`); without them all are
+suspected. In a suspected catalog the rows of younger transactions are found by `xmin`, those that went by the OIDs that
+are missing, and only the relations they belong to are read, with the same queries as `catalog.read`. So a look costs what
+has changed, not what is there. https://www.postgresql.org/docs/current/ddl-system-columns.html
+Nobody else may write between the looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from rcakit import facts
+from rcakit.diff import Change, diff
+from rcakit.evidence import TupleLoader, query
+from rcakit.facts import Catalog, Server
+from rcakit.others import OTHERS, Other, others_changed
+
+Written = Mapping[int, tuple[int, int, int]]
+"""Catalog OID -> rows inserted, updated, deleted."""
+
+_SETTINGS = """\
+select set_config('search_path', '', false), set_config('jit', 'off', false), set_config('TimeZone', 'UTC', false),
+    set_config('quote_all_identifiers', 'off', false), set_config('rcakit.schemas', '', false)"""
+
+# what is read for a relation, a function or a schema: name of the .sql file -> (column that holds its OID, row)
+_OF_RELATIONS: dict[str, tuple[str, Any]] = {
+    "relations": ("oid", facts.Relation),
+    "columns": ("relation", facts.Column),
+    "defaults": ("relation", facts.Default),
+    "constraints": ("relation", facts.Constraint),
+    "indexes": ("relation", facts.Index),
+    "sequences": ("relation", facts.Sequence),
+    "views": ("relation", facts.View),
+    "triggers": ("relation", facts.Trigger),
+}
+_KINDS: dict[str, tuple[str, Any]] = {
+    **_OF_RELATIONS,
+    "functions": ("oid", facts.Function),
+    "schemas": ("oid", facts.Schema),
+    "grants": ("object", facts.Grant),
+}
+
+_YOUNG = "age(t.xmin) <= age(%(horizon)s::text::xid)"
+_FINDERS = {
+    "pg_class": "'r', coalesce(x.indrelid, t.oid)::int8 from pg_class t left join pg_index x on x.indexrelid = t.oid",
+    "pg_attribute": "'r', t.attrelid::int8 from pg_attribute t",
+    "pg_attrdef": "'r', t.adrelid::int8 from pg_attrdef t",
+    "pg_constraint": "'r', t.conrelid::int8 from pg_constraint t",
+    "pg_index": "'r', t.indrelid::int8 from pg_index t",
+    "pg_trigger": "'r', t.tgrelid::int8 from pg_trigger t",
+    "pg_rewrite": "'r', t.ev_class::int8 from pg_rewrite t",
+    "pg_sequence": "'r', t.seqrelid::int8 from pg_sequence t",
+    "pg_inherits": "'r', t.inhrelid::int8 from pg_inherits t",
+    "pg_description": "case t.classoid when 'pg_class'::regclass then 'r' when 'pg_namespace'::regclass then 'n' end,"
+    " t.objoid::int8 from pg_description t",
+    "pg_proc": "'f', t.oid::int8 from pg_proc t",
+    "pg_namespace": "'n', t.oid::int8 from pg_namespace t",
+}
+"""Catalog -> (relation, function or namespace; OID) of its rows."""
+
+_LIVING = {
+    "pg_class": "select oid::int8 from pg_class where oid >= 16384",
+    "pg_constraint": "select oid::int8 from pg_constraint where oid >= 16384",
+    "pg_trigger": "select oid::int8 from pg_trigger where oid >= 16384",
+    "pg_attrdef": "select distinct adrelid::int8 from pg_attrdef where adrelid >= 16384",
+    "pg_proc": "select oid::int8 from pg_proc where oid >= 16384",
+    "pg_namespace": "select oid::int8 from pg_namespace where oid >= 16384 or nspname = 'public'",
+}
+"""Catalogs from which a deleted row is missed: what is still there."""
+
+_HORIZON = "(pg_snapshot_xmin(pg_current_snapshot())::text::int8 & 4294967295)"
+_TYPES = (
+    "select t.oid::int8, t.typmod, format_type(t.oid, t.typmod)"
+    " from unnest(%s::oid[], %s::int4[]) as t (oid, typmod)"
+)
+
+
+@dataclass
+class _Touched:
+    """OIDs of what a look has to read again."""
+
+    relations: set[int] = field(default_factory=set)
+    functions: set[int] = field(default_factory=set)
+    schemas: set[int] = field(default_factory=set)
+
+    def of(self, kind: str) -> set[int]:
+        if kind in _OF_RELATIONS:
+            return self.relations
+        one = {"functions": self.functions, "schemas": self.schemas}.get(kind)
+        return self.relations | self.functions | self.schemas if one is None else one
+
+
+@dataclass(frozen=True)
+class Look:
+    """What two looks in a row have in common to compare: only what was touched in between."""
+
+    before: Catalog
+    after: Catalog
+    others: tuple[Change, ...]
+
+    def changes(self) -> tuple[Change, ...]:
+        return diff(self.before, self.after) + self.others
+
+
+class Tracker:
+    """The catalog of one database, kept up to date look by look. `connection` must be in autocommit mode."""
+
+    def __init__(self, connection: psycopg.Connection[Any], server: Server) -> None:
+        self.server = server
+        self._connection = connection
+        for name in ("int2[]", "int4[]", "oid[]", "name[]", "text[]"):
+            info = connection.adapters.types[name.removesuffix("[]")]
+            connection.adapters.register_loader(info.array_oid, TupleLoader)
+        connection.execute(_SETTINGS)
+        self._names = dict(
+            connection.execute(
+                "select oid::int8, relname::text from pg_class where relnamespace = 'pg_catalog'::regnamespace"
+            ).fetchall()
+        )
+        self._rows: dict[str, dict[int, tuple[Any, ...]]] = {kind: {} for kind in _KINDS}
+        self._types: dict[tuple[int, int], str] = {}
+        self._others: dict[str, Mapping[str, Other]] = {name: {} for name in OTHERS}
+        self._horizon = 3  # the first ordinary transaction: everything is young
+        self.look()
+
+    def look(self, written: Written | None = None) -> Look:
+        """Read what was written since the last look. `written` None: every catalog is suspected."""
+        counts = self._by_name(written)
+        touched, horizon = self._find(counts)
+        fresh = self._read(touched)
+        others = self._other_changes(counts)
+        before = self._part(touched)
+        if counts.get("pg_type", (0, 0))[1]:
+            self._types.clear()
+        self._replace(touched, fresh)
+        self._horizon = horizon
+        self._learn_types(fresh["columns"] if self._types else self._all("columns"))
+        return Look(before, self._part(touched), others)
+
+    def catalog(self) -> Catalog:
+        """All of it, as of the last look."""
+        return self._catalog({kind: self._all(kind) for kind in _KINDS})
+
+    def name(self, oid: int) -> str:
+        """A relation's qualified name, "" when there is none of that OID."""
+        found = self._rows["relations"].get(oid)
+        return str(found[0].qualified) if found else ""
+
+    # ------------------------------------------------------------ what was touched
+
+    def _by_name(self, written: Written | None) -> dict[str, tuple[int, int, int]]:
+        if written is None:
+            return dict.fromkeys((*_FINDERS, *OTHERS), (1, 1, 1))
+        return {self._names.get(oid, ""): counts for oid, counts in written.items()}
+
+    def _find(self, counts: Mapping[str, tuple[int, int, int]]) -> tuple[_Touched, int]:
+        parts = [f"select 'h', {_HORIZON}"]
+        for name, finder in _FINDERS.items():
+            if sum(counts.get(name, (0,))[:2]):
+                parts.append(f"select {finder} where {_YOUNG}")
+        touched, horizon = _Touched(), self._horizon
+        sets = {"r": touched.relations, "f": touched.functions, "n": touched.schemas}
+        for kind, oid in self._connection.execute(" union all ".join(parts), {"horizon": str(self._horizon)}):
+            if kind == "h":
+                horizon = oid
+            elif kind:
+                sets[kind].add(oid)
+        self._add_vanished(touched, counts)
+        self._add_renamed(touched)
+        return touched, horizon
+
+    def _add_vanished(self, touched: _Touched, counts: Mapping[str, tuple[int, int, int]]) -> None:
+        rows, gone = self._rows, {name for name, (_, _, deleted) in counts.items() if deleted}
+        alive = {
+            name: {oid for (oid,) in self._connection.execute(sql)}
+            for name, sql in _LIVING.items()
+            if name in gone
+        }
+        if "pg_class" in gone:
+            touched.relations |= rows["relations"].keys() - alive["pg_class"]
+            touched.relations |= _owners(rows["indexes"], alive["pg_class"])
+        if "pg_constraint" in gone:
+            touched.relations |= _owners(rows["constraints"], alive["pg_constraint"])
+        if "pg_trigger" in gone:
+            touched.relations |= _owners(rows["triggers"], alive["pg_trigger"])
+        if "pg_attrdef" in gone:
+            touched.relations |= rows["defaults"].keys() - alive["pg_attrdef"]
+        if "pg_proc" in gone:
+            touched.functions |= rows["functions"].keys() - alive["pg_proc"]
+        if "pg_namespace" in gone:
+            touched.schemas |= rows["schemas"].keys() - alive["pg_namespace"]
+        relations = [found[0] for found in rows["relations"].values()] if gone else []
+        if "pg_inherits" in gone:
+            touched.relations |= {relation.oid for relation in relations if relation.parent}
+        if "pg_description" in gone:
+            touched.relations |= {relation.oid for relation in relations if relation.comment}
+            touched.schemas |= {oid for oid, (schema,) in rows["schemas"].items() if schema.comment}
+
+    def _add_renamed(self, touched: _Touched) -> None:
+        """The name of a schema stands in the rows of all that lies in it."""
+        names = {found[0].name for oid in touched.schemas if (found := self._rows["schemas"].get(oid))}
+        if names:
+            for kind, oids in (("relations", touched.relations), ("functions", touched.functions)):
+                oids |= {oid for oid, (row, *_) in self._rows[kind].items() if row.schema in names}
+
+    # ------------------------------------------------------------ reading and keeping
+
+    def _read(self, touched: _Touched) -> dict[str, list[Any]]:
+        wanted = {kind: oids for kind in _KINDS if (oids := touched.of(kind))}
+        cursors = {}
+        with self._connection.pipeline():
+            for kind, oids in wanted.items():
+                key, make = _KINDS[kind]
+                cursors[kind] = self._connection.cursor(binary=True)
+                cursors[kind].row_factory = lambda _, make=make: make._make
+                cursors[kind].execute(_query(kind, key), [sorted(oids)])
+        return {kind: cursors[kind].fetchall() if kind in cursors else [] for kind in _KINDS}
+
+    def _replace(self, touched: _Touched, fresh: Mapping[str, list[Any]]) -> None:
+        for kind, (key, _) in _KINDS.items():
+            rows = self._rows[kind]
+            for oid in touched.of(kind):
+                rows.pop(oid, None)
+            for row in fresh[kind]:
+                oid = getattr(row, key)
+                rows[oid] = (*rows.get(oid, ()), row)
+
+    def _learn_types(self, columns: Iterable[facts.Column]) -> None:
+        pairs = {(column.type_oid, column.typmod) for column in columns} - self._types.keys()
+        if pairs:
+            oids, typmods = zip(*sorted(pairs), strict=True)
+            rows = self._connection.execute(_TYPES, [list(oids), list(typmods)])
+            self._types |= {(oid, typmod): name for oid, typmod, name in rows}
+
+    def _other_changes(self, counts: Mapping[str, tuple[int, int, int]]) -> tuple[Change, ...]:
+        found: list[Change] = []
+        for name, sql in OTHERS.items():
+            if name in counts:
+                now = {key: Other(*rest) for key, *rest in self._connection.execute(sql)}
+                found += others_changed(self._others[name], now)
+                self._others[name] = now
+        return tuple(found)
+
+    # ------------------------------------------------------------ as a Catalog
+
+    def _all(self, kind: str) -> Iterator[Any]:
+        return (row for rows in self._rows[kind].values() for row in rows)
+
+    def _part(self, touched: _Touched) -> Catalog:
+        return self._catalog(
+            {
+                kind: [row for oid in sorted(touched.of(kind)) for row in self._rows[kind].get(oid, ())]
+                for kind in _KINDS
+                if kind != "schemas"
+            }
+            | {"schemas": self._all("schemas")}
+        )
+
+    def _catalog(self, rows: Mapping[str, Iterable[Any]]) -> Catalog:
+        parts = {kind: tuple(found) for kind, found in rows.items()}
+        return Catalog(self.server, types=dict(self._types), **parts)  # type: ignore[arg-type]
+
+
+def _owners(rows: Mapping[int, tuple[Any, ...]], alive: set[int]) -> set[int]:
+    """The relations that have lost one of these parts."""
+    return {relation for relation, parts in rows.items() if any(part.oid not in alive for part in parts)}
+
+
+def _query(kind: str, key: str) -> bytes:
+    return f"select * from (\n{query(kind)}\n) q where q.{key} = any (%s::oid[])".encode()  # noqa: S608
