@@ -369,6 +369,21 @@ def test_a_squashed_migration_keeps_what_it_replaces(tmp_path: Path) -> None:
     assert declared.migrations[-1].replaces == (("store", "0001_initial"), ("store", "0002_more"))
 
 
+def test_a_class_that_hides_its_module_is_still_placed(tmp_path: Path) -> None:
+    text = (
+        "from django.db import models\nclass Deep(models.Model):\n    def __str__(self):\n        return ''\n"
+    )
+    text += "Deep.__module__ = 'shop.models'\n"
+    shop = {
+        **SHOP,
+        "shop/deep.py": text,
+        "shop/models.py": SHOP["shop/models.py"] + "from .deep import Deep\n",
+    }
+    declared = django_live.read(write(tmp_path, shop), settings=None, python=None)
+    assert model(declared, "store.Deep").where == Where("shop/deep.py", 2)
+    assert all(model.installed for model in declared.models)
+
+
 def test_models_that_are_never_loaded_are_told(tmp_path: Path) -> None:
     old = "from django.db import models\nclass Old(models.Model):\n    class Meta:\n        db_table = 'adm.old'\n"
     project = write(tmp_path, {**SHOP, "legacy/models.py": old, "shop/odd.py": old.replace("Old", "Odd")})

@@ -266,6 +266,33 @@ def test_a_module_that_models_import_is_installed(tmp_path: Path) -> None:
     assert [(m.label, m.installed) for m in declared.models] == [("app.Part", True)]
 
 
+def test_classes_under_a_condition_are_taken_and_told(tmp_path: Path) -> None:
+    text = HEAD + (
+        "import os\nfrom typing import TYPE_CHECKING\nfrom django.db import connection\n"
+        "if TYPE_CHECKING:\n    class Never(models.Model):\n        pass\n"
+        "if os.environ.get('X'):\n    class Maybe(models.Model):\n        pass\n"
+        "def seen():\n    try:\n        os.stat('x')\n    except OSError:\n        return False\n    else:\n        return True\n"
+        "if not seen():\n    class Perhaps(models.Model):\n        pass\n"
+        "if connection.vendor == 'postgresql':\n    class Ours(models.Model):\n        pass\n"
+    )
+    declared = read(tmp_path, models=text)
+    assert [m.name for m in declared.models] == ["Maybe", "Perhaps", "Ours"]
+    assert [unread.where for unread in declared.unread] == [
+        Where("app/models.py", 9),
+        Where("app/models.py", 19),
+    ]
+
+
+def test_foreign_keys_of_others_are_known_by_their_name(tmp_path: Path) -> None:
+    text = HEAD + (
+        "from cluster.fields import ParentalKey\nfrom trees import Node\n"
+        "class A(Node):\n    name = models.TextField()\n"
+        "class B(models.Model):\n    a = ParentalKey(A, on_delete=models.CASCADE)\n"
+    )
+    found = field(read(tmp_path, models=text), "B", "a")
+    assert (found.column, found.type, found.references) == ("a_id", "bigint", ("app_a", "id"))
+
+
 # ------------------------------------------------------------------ settings
 
 
@@ -383,6 +410,30 @@ def test_a_python_function_is_given_as_it_is_written(tmp_path: Path) -> None:
     )
     (operation,) = one_migration(read(tmp_path, migration=text)).operations
     assert operation.source.startswith("@functools.cache\ndef fill(apps, editor):\n    # note\n")
+
+
+def test_dependencies_on_a_swappable_model(tmp_path: Path) -> None:
+    text = HEAD + (
+        "from django.conf import settings\nclass Migration(migrations.Migration):\n"
+        '    dependencies = [migrations.swappable_dependency(settings.AUTH_USER_MODEL), ("a", "0001")]\n'
+    )
+    declared = read(tmp_path, migration=text)
+    assert one_migration(declared).dependencies == (("a", "0001"), ("auth", "__first__"))
+    assert not declared.unread
+
+
+def test_an_operation_of_the_projects_own_is_what_it_descends_from(tmp_path: Path) -> None:
+    text = HEAD + (
+        "class Gentle(migrations.AlterModelTable):\n    pass\n"
+        "class Made(migrations.RunSQL):\n    def __init__(self, name):\n        super().__init__(f'DROP TABLE {name}')\n"
+        'class Migration(migrations.Migration):\n    operations = [Gentle("A", "adm.a"), Made("b")]\n'
+    )
+    declared = read(tmp_path, migration=text)
+    assert [(each.kind, each.model, each.db_table) for each in one_migration(declared).operations] == [
+        ("Gentle", "a", "adm.a"),
+        ("Made", "", None),
+    ]
+    assert ["Made" in unread.reason for unread in blocking(declared)] == [True]
 
 
 def test_endless_code_ends(tmp_path: Path) -> None:

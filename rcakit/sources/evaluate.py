@@ -19,7 +19,7 @@ from tokenize import detect_encoding
 from rcakit.facts import Unread, Where
 from rcakit.sources.expressions import Expressions, Returned
 from rcakit.sources.pure import ASSUMED
-from rcakit.sources.values import Class, Function, Module, Names, Value
+from rcakit.sources.values import Class, Function, Module, Names, Unknown, Value
 
 MAX_STEPS = 400_000
 """Statements and expressions evaluated in one file."""
@@ -229,7 +229,8 @@ class Run(Expressions):
         for alias in node.names:
             if alias.name == "*":
                 public = {k: v for k, v in (source.names if source else {}).items() if not k.startswith("_")}
-                self.names.update(public)
+                known = {k: v for k, v in public.items() if k not in self.names or not isinstance(v, Unknown)}
+                self.names |= known
                 continue
             self.module.imports.add(f"{base}.{alias.name}")
             self.names[alias.asname or alias.name] = self.member(base, source, alias.name)
