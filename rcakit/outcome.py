@@ -214,7 +214,10 @@ def outcomes(
 def _schema(ran: Ran, statements: Sequence[Sent]) -> tuple[Result, str]:
     if not ran.ran:
         return "not-run", "no database operation ran"
-    return ("changed", "") if statements else ("state-only", "")
+    if not statements:
+        return "state-only", ""
+    asked = all(statement.sql.lstrip()[:6].upper() == "SELECT" for statement in statements)
+    return ("vacuous", "it only asked, and found nothing to do") if asked else ("changed", "")
 
 
 # ------------------------------------------------------------------ the step
@@ -232,16 +235,20 @@ def classify(
     if idle and not worked:
         return (
             "silent-no-op",
-            f"{len(idle)} of {len(idle) + len(worked)} operations did nothing: {idle[0].why}",
+            f"{_count(idle, made)} did nothing: {idle[0].why}",
         )
     if changes:
-        return "changed", f"{len(idle)} operations did nothing: {idle[0].why}" if idle else ""
+        return "changed", f"{_count(idle, made)} did nothing: {idle[0].why}" if idle else ""
     if rows or any(outcome.result == "data" for outcome in made):
         return "data-only", ""
     if not sent and all(outcome.result in ("state-only", "not-run") for outcome in made):
         return "state-only", ""
     whys = dict.fromkeys(outcome.why for outcome in made if outcome.why)
     return "vacuous", "; ".join(whys) or "what was sent left no difference"
+
+
+def _count(idle: Sequence[Outcome], made: Sequence[Outcome]) -> str:
+    return f"{len(idle)} of {len(made)} operation{'s' if len(made) > 1 else ''}"
 
 
 def failure(error: str, sqlstate: str | None) -> tuple[StepClass, str]:
@@ -257,4 +264,4 @@ def failure(error: str, sqlstate: str | None) -> tuple[StepClass, str]:
             "failed",
             "the role exists where the project runs, not on the scratch server: name it among the roles",
         )
-    return "failed", "it fails on an empty database"
+    return "failed", "it raised an error"
