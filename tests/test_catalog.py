@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from rcakit import catalog, evidence, facts, scratch
+from rcakit.errors import RcaError
 from rcakit.facts import Catalog, Recorded, Unread
 from rcakit.names import Name
 
@@ -320,6 +321,31 @@ def test_each_part_names_its_evidence(conninfo: str) -> None:
     for part, number in found.evidence.items():
         assert queries[number].name == part
         assert queries[number].sql == evidence.query(part)
+
+
+def test_a_running_migration_is_not_waited_for(connection: psycopg.Connection, conninfo: str) -> None:
+    connection.execute("create table t (id serial primary key, v text default upper('x'), unique (v))")
+    connection.execute("create view w as select * from t")
+    whole = observe(conninfo)
+    with (
+        psycopg.connect(conninfo) as migration,
+        evidence.session(conninfo, run="test", timeout_s=2) as recorder,
+    ):
+        migration.execute("lock table t, w in access exclusive mode")
+        assert catalog.read(recorder).defaults == whole.defaults
+
+
+def test_an_expression_over_columns_of_a_locked_table_cannot_be_read(
+    connection: psycopg.Connection, conninfo: str
+) -> None:
+    connection.execute("create table t (v int check (v > 0))")
+    with (
+        psycopg.connect(conninfo) as migration,
+        evidence.session(conninfo, run="test", timeout_s=1) as recorder,
+    ):
+        migration.execute("lock table t in access exclusive mode")
+        with pytest.raises(RcaError, match=r"'constraints' waited too long for a lock"):
+            catalog.read(recorder)
 
 
 # ------------------------------------------------------------------ roles without rights

@@ -1,12 +1,14 @@
 -- Default expressions, and the expressions of generated columns.
 -- The digest is of the stored tree, where objects are numbers: it tells a new default from a renamed sequence.
+-- A plain default names no column: deparsed without its table, whose lock a running migration may hold.
 -- https://www.postgresql.org/docs/current/catalog-pg-attrdef.html
 select
     d.adrelid as relation,
     d.adnum::int4 as attnum,
-    coalesce(pg_get_expr(d.adbin, d.adrelid), '') as expression,
+    coalesce(pg_get_expr(d.adbin, case a.attgenerated when '' then 0 else d.adrelid end), '') as expression,
     md5(d.adbin::text) as digest
 from pg_attrdef d
+join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
 join pg_class c on c.oid = d.adrelid
 join pg_namespace n on n.oid = c.relnamespace
 where c.relpersistence <> 't'
