@@ -29,7 +29,7 @@ from psycopg.conninfo import make_conninfo
 
 from rcakit import catalog, evidence, guards, outcome, structure
 from rcakit.diff import Change
-from rcakit.errors import ProjectError, ScratchError
+from rcakit.errors import ConnectionFailed, ProjectError, ScratchError
 from rcakit.facts import Catalog, Migration, Unread, Verdict
 from rcakit.ledger import Back, Ledger, Notice, Sent, Step
 from rcakit.scratch import SUPERUSER, Server
@@ -124,6 +124,12 @@ def hold(
             raise
     if play.lost is not None:
         raise play.lost
+
+
+def roles_of(observed: Catalog) -> tuple[str, ...]:
+    """The roles that own or may use something in the observed database, for `Options.roles`."""
+    owners = {each.owner for each in observed.relations} | {each.owner for each in observed.schemas}
+    return tuple(sorted((owners | {grant.grantee for grant in observed.grants}) - {"PUBLIC", "public", ""}))
 
 
 def environment(server: Server) -> dict[str, str]:
@@ -284,6 +290,7 @@ class _Begun:
 
     label: str
     replaces: tuple[str, ...]
+    routed: bool
     migration: Migration | None
     verdicts: tuple[Verdict, ...]
     before: Catalog | None
@@ -301,6 +308,7 @@ class _Play:
         self.steps: list[Step] = []
         self.unread: list[Unread] = []
         self.planned: list[str] = []
+        self.count = 0
         self.before: tuple[Change, ...] = ()
         self.after: tuple[Change, ...] = ()
         self.project: dict[str, Any] = {}
@@ -317,11 +325,10 @@ class _Play:
                     getattr(self, "_" + line.pop("kind"))(line, child, stack, looking)
                 self._finish(child)
                 end = self._end_state()
-            except psycopg.OperationalError as error:
-                self.lost = ScratchError(
-                    f"the scratch server was lost in {child.at}: {evidence.reason(error)}",
-                    hint="was it stopped, or out of memory or disk? Replay again.",
-                )
+            except (psycopg.OperationalError, ProjectError, ConnectionFailed) as error:
+                self.lost = self._lost(child)
+                if self.lost is None:
+                    raise
                 raise self.lost from error
         return Ledger(
             steps=tuple(self.steps),
@@ -336,6 +343,17 @@ class _Play:
             not_run=tuple(self.planned[len(self.steps) :]),
             unread=tuple(dict.fromkeys(self.unread)),
         )
+
+    def _lost(self, child: _Child) -> ScratchError | None:
+        """Whether what went wrong is that the server is gone."""
+        try:
+            self.server.connect().close()
+        except psycopg.OperationalError as error:
+            return ScratchError(
+                f"the scratch server was lost in {child.at}: {evidence.reason(error)}",
+                hint="was it stopped, or out of memory or disk? Replay again.",
+            )
+        return None
 
     def _end_state(self) -> Catalog:
         alias = "default" if "default" in self.names else next(iter(self.names))
@@ -410,6 +428,7 @@ class _Play:
         begun = _Begun(
             line["migration"],
             tuple(line["replaces"]),
+            line["routed"] is not False,
             django_live._migration({k: v for k, v in facts.items() if k != "kind"}) if facts else None,
             (),
             None,
@@ -417,8 +436,9 @@ class _Play:
         if begun.migration is not None:
             self._weigh(begun, begun.migration)
         self.clean = self._alias.tracker.catalog() if self.options.reverse else None
+        self.count += 1
         if self.on_step:
-            self.on_step(begun.label, len(self.steps) + (self.begun is not None) + 1, len(self.planned))
+            self.on_step(begun.label, self.count, len(self.planned))
         child.at = f"the migration {begun.label}"
         child.answer()
         finish()
@@ -522,6 +542,8 @@ class _Play:
         rows = None if rows is None else self._rows(rows, look)
         error = done["error"]
         kind, why = outcome.classify(made, changes, rows, sent)
+        if not begun.routed and not sent:
+            kind, why = "vacuous", f"the routers keep this application out of {self._alias.name!r}"
         if error:
             kind, why = outcome.failure(error["error"], error["sqlstate"])
         return Step(

@@ -415,6 +415,9 @@ class Replay:
             alias=self.connection.alias,
             migration=label(migration),
             replaces=[".".join(pair) for pair in migration.replaces],
+            routed=import_module("django.db").router.allow_migrate(
+                self.connection.alias, migration.app_label
+            ),
             facts=self.reader.fact(migration) if free else None,
         )
         told, after, _ = self.once(migration, lambda: executor.apply_migration(state, migration))
@@ -460,18 +463,13 @@ class Replay:
             "operations": tracked.outcomes,
             "error": None if failure is None else self.failure(failure),
         }
-        if self.alive(failure):
-            told.update(touched=written(before, watch.wrote()), rows=self.rows(tracked))
-        return told, value, failure
-
-    def alive(self, failure: Any) -> bool:
-        """Whether the session can be asked; a migration may have closed it, or the server be gone."""
         try:
             self.connection.ensure_connection()
-            self.watch.listen()
-        except import_module("django.db.utils").Error:
-            return False
-        return failure is None or self.connection.is_usable()
+            watch.listen()
+            told.update(touched=written(before, watch.wrote()), rows=self.rows(tracked))
+        except Exception:  # whichever driver it is: the session is lost, and the parent will see what is left
+            told.update(touched=None, rows=None)
+        return told, value, failure
 
     def rows(self, tracked: Tracked) -> Any:
         """Rows written by table; only looked at where something else than DDL can have been sent."""

@@ -1,0 +1,525 @@
+"""The ledger of real replays: the demo, and a project of small migrations that each do one odd thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from django_projects import MANAGE, python_of, write
+
+from rcakit import demo, replay, scratch
+from rcakit.errors import ProjectError, ScratchError
+from rcakit.ledger import Ledger
+from rcakit.replay import Options
+
+SETTINGS = """\
+SECRET_KEY = "not-a-secret"
+INSTALLED_APPS = ["shop"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "production", "HOST": "db.invalid",
+                         "PASSWORD": "hush", "OPTIONS": {"service": "production"}}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+"""
+
+MODEL = """\
+        migrations.CreateModel("Venue", [("id", models.BigAutoField(primary_key=True)),
+                                         ("name", models.CharField(max_length=30))]),
+"""
+
+
+def migration(operations: str, after: str | None = None, extra: str = "", before: str = "") -> str:
+    depends = f'("shop", "{after}")' if after else ""
+    return f"""\
+from django.db import connection, migrations, models
+from django.contrib.postgres.operations import *
+
+{before}
+
+class Migration(migrations.Migration):
+    {extra or "pass"}
+    dependencies = [{depends}]
+    operations = [
+{operations}
+    ]
+"""
+
+
+def sql(text: str, reverse: str | None = None) -> str:
+    return f"        migrations.RunSQL({text!r}, {reverse!r}),\n"
+
+
+def project(directory: Path, *steps: str | tuple[str, str, str], settings: str = SETTINGS) -> Path:
+    """An app `shop` with these operations, one migration each: 0001, 0002, .."""
+    files = {"manage.py": MANAGE, "config/settings.py": settings, "shop/models.py": ""}
+    previous = None
+    for number, step in enumerate(steps, 1):
+        operations, extra, before = (step, "", "") if isinstance(step, str) else step
+        files[f"shop/migrations/{number:04}.py"] = migration(operations, previous, extra, before)
+        previous = f"{number:04}"
+    return write(directory, files)
+
+
+def replayed(server: scratch.Server, path: Path, **options: object) -> Ledger:
+    return replay.run(
+        path,
+        settings="config.settings",
+        python=sys.executable,
+        server=server,
+        options=Options(**{"timeout": 100, **options}),  # type: ignore[arg-type]
+    )
+
+
+def kinds(ledger: Ledger) -> dict[str, str]:
+    return {step.migration.removeprefix("shop."): step.kind for step in ledger.steps}
+
+
+def databases(server: scratch.Server) -> set[str]:
+    with server.connect() as connection:
+        return {str(name) for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    server: scratch.Server = request.getfixturevalue("server")
+    before = databases(server), replay._role_names(server)
+    yield
+    assert (databases(server), replay._role_names(server)) == before
+
+
+# ------------------------------------------------------------------ the demo
+
+
+def demo_project(directory: Path, *, healthy: bool = False) -> Path:
+    for name, text in demo.sources(healthy=healthy).items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return directory / "project"
+
+
+@pytest.fixture(scope="module")
+def incident(server: scratch.Server, tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    path = demo_project(tmp_path_factory.mktemp("demo"))
+    return replay.run(path, settings=None, python=sys.executable, server=server)
+
+
+def test_the_demo_has_exactly_one_silent_no_op(incident: Ledger) -> None:
+    (silent,) = incident.silent()
+    assert silent.migration == "administrate.0003_migrate_to_adm_schema"
+    assert [str(change) for change in silent.changes] == ["created schema adm"]
+    assert [outcome.result for outcome in silent.outcomes] == ["changed"] + ["no-op"] * 7
+
+
+def test_all_seven_guards_were_false_and_the_name_that_was_meant_is_told(incident: Ledger) -> None:
+    moves = incident.silent()[0].guards[1:]
+    assert [(guard.verdict.as_role, guard.branch, guard.effects) for guard in moves] == [
+        (False, "skipped", "absent")
+    ] * 7
+    nearest = {str(guard.verdict.nearest.qualified) for guard in moves if guard.verdict.nearest}
+    assert 'public."adm.venues"' in nearest
+    assert len(nearest) == 7
+
+
+def test_the_other_steps_of_the_demo_are_what_they_say(incident: Ledger) -> None:
+    others = {step.kind for step in incident.steps if step not in incident.silent()}
+    assert others == {"changed", "state-only", "vacuous"}
+    first = incident.step("administrate.0001_initial")
+    assert sum(change.kind == "created" for change in first.changes) == 7
+    assert incident.unread == ()
+
+
+def test_the_end_state_is_the_catalog_of_the_default_alias(incident: Ledger) -> None:
+    assert incident.catalog.by_name.get(("public", "adm.venues"))
+    assert incident.server_version == incident.catalog.server.version
+
+
+def test_the_healthy_demo_has_no_silent_no_op(server: scratch.Server, tmp_path: Path) -> None:
+    path = demo_project(tmp_path, healthy=True)
+    ledger = replay.run(path, settings=None, python=sys.executable, server=server)
+    assert ledger.silent() == ()
+    assert ledger.failed is None
+
+
+def test_a_ledger_becomes_json(incident: Ledger) -> None:
+    steps = json.loads(json.dumps(incident.to_json()))
+    assert {"migration", "class", "changes", "guards", "seconds"} <= steps[0].keys()
+    assert [step["class"] for step in steps].count("silent-no-op") == 1
+
+
+# ------------------------------------------------------------------ classes of steps
+
+DO = "DO $$ BEGIN IF EXISTS (SELECT FROM pg_tables WHERE tablename = '{0}') THEN {1}; END IF; END $$"
+
+CLASSES = {
+    "guarded, and the table is not there": (
+        sql(DO.format("venues", "ALTER TABLE venues RENAME TO halls")), "silent-no-op"),
+    "guarded, and it was done already": (
+        sql(DO.format("venues", "ALTER TABLE venues RENAME TO shop_venue")), "vacuous"),
+    "guarded, and it happens": (
+        sql(DO.format("shop_venue", "ALTER TABLE shop_venue RENAME TO halls")), "changed"),
+    "a clause, and the table is not there": (
+        sql("ALTER TABLE IF EXISTS venues SET SCHEMA pg_catalog"), "silent-no-op"),
+    "a clause on a table without an effect to see": (
+        sql("ALTER TABLE IF EXISTS venues OWNER TO postgres"), "silent-no-op"),
+    "dropping what is not there": (sql("DROP TABLE IF EXISTS venues"), "vacuous"),
+    "dropping a column that is not there": (
+        sql("ALTER TABLE shop_venue DROP COLUMN IF EXISTS nothing"), "vacuous"),
+    "creating what is there": (sql("CREATE TABLE IF NOT EXISTS shop_venue (x int)"), "vacuous"),
+    "creating what is not there": (sql("CREATE TABLE IF NOT EXISTS other (x int)"), "changed"),
+    "one text, a create and a guard that is false": (
+        sql("CREATE SCHEMA IF NOT EXISTS a; " + DO.format("venues", "ALTER TABLE venues SET SCHEMA a")),
+        "silent-no-op"),
+    "a guard that an earlier operation makes true": (
+        sql("CREATE TABLE venues (x int)") + sql(DO.format("venues", "ALTER TABLE venues RENAME TO halls")),
+        "changed"),
+    "an enum's value": (sql("CREATE TYPE mood AS ENUM ()") + sql("ALTER TYPE mood ADD VALUE 'good'"), "changed"),
+    "rows": (sql("INSERT INTO shop_venue (name) VALUES ('a'), ('b')"), "data-only"),
+    "no rows": (sql("UPDATE shop_venue SET name = ''"), "vacuous"),
+    "a function that finds no rows": (
+        "migrations.RunPython(lambda apps, editor: list(apps.get_model('shop', 'Venue').objects.all())),", "vacuous"),
+    "a function that does nothing": ("migrations.RunPython(migrations.RunPython.noop),", "vacuous"),
+    "state only, said so": (
+        "migrations.SeparateDatabaseAndState(state_operations=["
+        "migrations.CreateModel('B', [('id', models.BigAutoField(primary_key=True))])]),", "state-only"),
+    "state only, options": ("migrations.AlterModelOptions('venue', {'ordering': ['name']}),", "state-only"),
+    "no operation": ("", "state-only"),
+    "an extension that is there by now": ("CITextExtension(), CITextExtension(),", "changed"),
+    "SQL in Python, and the table is not there": (
+        "migrations.RunPython(lambda apps, editor: editor.execute('ALTER TABLE IF EXISTS v RENAME TO w')),",
+        "silent-no-op"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def classes(server: scratch.Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Each case in an application of its own, all in one replay: a case must not see another's tables."""
+    found = {}
+    for name, (operations, _) in CLASSES.items():
+        path = project(tmp_path_factory.mktemp("classes"), MODEL, operations)
+        found[name] = kinds(replayed(server, path)).get("0002", "not run")
+    return found
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_migration_is_what_it_did(classes: dict[str, str], name: str) -> None:
+    assert classes[name] == CLASSES[name][1]
+
+
+def test_rows_are_counted_by_table_also_those_a_function_writes(
+    server: scratch.Server, tmp_path: Path
+) -> None:
+    fill = """
+def fill(apps, editor):
+    venues = apps.get_model("shop", "Venue").objects
+    venues.bulk_create([venues.model(name=str(n)) for n in range(5)])
+    venues.filter(name__lt="2").update(name="x")
+    venues.filter(name="4").delete()
+"""
+    path = project(tmp_path, MODEL, ("migrations.RunPython(fill),", "", fill), sql("DROP TABLE shop_venue"))
+    ledger = replayed(server, path)
+    assert ledger.step("shop.0002").rows == {"public.shop_venue": (5, 2, 1)}
+    assert ledger.step("shop.0001").rows == {}
+
+
+def test_notices_that_django_hides_are_kept(server: scratch.Server, tmp_path: Path) -> None:
+    say = "DO $$ BEGIN RAISE NOTICE 'skipped %', 1; RAISE WARNING 'beware'; END $$"
+    ledger = replayed(server, project(tmp_path, sql(say)))
+    said = [(notice.severity, notice.message, notice.operation) for notice in ledger.steps[0].notices]
+    assert said == [("NOTICE", "skipped 1", 0), ("WARNING", "beware", 0)]
+
+
+def test_the_sql_really_sent_is_kept_and_no_bookkeeping(server: scratch.Server, tmp_path: Path) -> None:
+    ask = "migrations.RunSQL([('SELECT %s', ['it is'])]),"
+    step = replayed(server, project(tmp_path, MODEL, ask)).step("shop.0002")
+    assert [(sent.sql, sent.rowcount) for sent in step.statements] == [("SELECT 'it is'", 1)]
+    assert step.statements[0].seconds > 0
+
+
+# ------------------------------------------------------------------ ways to run
+
+
+def test_not_atomic_and_concurrently(server: scratch.Server, tmp_path: Path) -> None:
+    index = "AddIndexConcurrently('venue', models.Index(fields=['name'], name='by_name')),"
+    guarded = sql("ALTER TABLE IF EXISTS v RENAME TO w") + sql(
+        "CREATE INDEX CONCURRENTLY more ON shop_venue (id)"
+    )
+    ledger = replayed(
+        server, project(tmp_path, MODEL, (index, "atomic = False", ""), (guarded, "atomic = False", ""))
+    )
+    assert [str(change) for change in ledger.step("shop.0002").changes] == [
+        "created index by_name on public.shop_venue"
+    ]
+    assert [outcome.result for outcome in ledger.step("shop.0003").outcomes] == ["no-op", "changed"]
+
+
+def test_without_counters_the_same_is_told(server: scratch.Server, tmp_path: Path) -> None:
+    moved = sql("CREATE SCHEMA a") + sql("ALTER TABLE shop_venue SET SCHEMA a")
+    path = project(tmp_path, MODEL, moved, sql(DO.format("venues", "ALTER TABLE venues SET SCHEMA a")))
+    with_counters, without = replayed(server, path), replayed(server, path, counters=False)
+    assert (
+        kinds(without)
+        == kinds(with_counters)
+        == {"0001": "changed", "0002": "changed", "0003": "silent-no-op"}
+    )
+    told = [[str(change) for change in step.changes] for step in without.steps]
+    assert told == [[str(change) for change in step.changes] for step in with_counters.steps]
+
+
+def test_a_squashed_migration_stands_for_those_it_replaces(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(tmp_path, MODEL, sql("CREATE TABLE a (x int)"))
+    squash = migration(
+        MODEL + sql("CREATE TABLE a (x int)"), None, 'replaces = [("shop", "0001"), ("shop", "0002")]'
+    )
+    (path / "shop/migrations/0001_squashed_0002.py").write_text(squash)
+    ledger = replayed(server, path)
+    assert kinds(ledger) == {"0001_squashed_0002": "changed"}
+    assert ledger.steps[0].replaces == ("shop.0001", "shop.0002")
+
+
+ROUTED = (
+    SETTINGS
+    + """
+DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "other.sqlite3"}
+DATABASES["replica"] = {"ENGINE": "django.db.backends.postgresql", "NAME": "r", "TEST": {"MIRROR": "default"}}
+class Router:
+    def allow_migrate(self, db, app_label, **hints):
+        return db == "other"
+DATABASE_ROUTERS = [Router()]
+"""
+)
+
+
+def test_every_alias_gets_a_database_of_its_own_and_routers_are_asked(
+    server: scratch.Server, tmp_path: Path
+) -> None:
+    path = project(tmp_path, MODEL, sql("CREATE TABLE a (x int)"), settings=ROUTED)
+    ledger = replayed(server, path)
+    assert [(step.alias, step.kind) for step in ledger.steps] == [
+        ("default", "vacuous"), ("default", "vacuous"), ("other", "changed"), ("other", "changed"),
+    ]  # fmt: skip
+    assert ledger.databases["replica"] == ledger.databases["default"] != ledger.databases["other"]
+    assert "sqlite3" in ledger.unread[0].reason
+
+
+def test_a_held_database_is_there_to_be_cloned_and_replayed_further(
+    server: scratch.Server, tmp_path: Path
+) -> None:
+    path = project(tmp_path, MODEL)
+    where = {"settings": "config.settings", "python": sys.executable, "server": server}
+    with (
+        replay.hold(path, **where) as ledger,
+        server.database("clone", template=ledger.databases["default"]) as clone,
+    ):
+        project(path, MODEL, sql("DROP TABLE shop_venue"))
+        rest = replay.run(path, database=clone, **where)
+        assert kinds(rest) == {"0002": "changed"}
+        assert [str(change) for change in rest.steps[0].changes] == [
+            "dropped table public.shop_venue (2 columns, 1 constraint, 1 index)"
+        ]
+        assert clone in databases(server)
+
+
+def test_each_step_is_announced(server: scratch.Server, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    path = project(tmp_path, MODEL, sql("SELECT 1"))
+    replay.run(
+        path,
+        settings="config.settings",
+        python=sys.executable,
+        server=server,
+        on_step=lambda *step: seen.append(step),
+    )
+    assert seen == [("shop.0001", 1, 2), ("shop.0002", 2, 2)]
+
+
+@pytest.mark.parametrize("environment", ["py38-django32", "py311-django42"])
+def test_older_djangos_and_drivers_tell_the_same(
+    server: scratch.Server, tmp_path: Path, environment: str
+) -> None:
+    python = python_of(environment)
+    guarded = sql(DO.format("venues", "ALTER TABLE venues RENAME TO halls"))
+    say = "migrations.RunSQL(\"DO $$ BEGIN RAISE WARNING 'beware: %%', 1; END $$\"),"
+    path = project(
+        tmp_path, MODEL, guarded, say.replace("%%", "%"), sql("INSERT INTO shop_venue VALUES (1, 'a')")
+    )
+    ledger = replay.run(path, settings="config.settings", python=python, server=server)
+    assert kinds(ledger) == {
+        "0001": "changed",
+        "0002": "silent-no-op",
+        "0003": "vacuous",
+        "0004": "data-only",
+    }
+    assert [notice.message for notice in ledger.step("shop.0003").notices] == ["beware: 1"]
+    assert ledger.step("shop.0004").rows == {"public.shop_venue": (1, 0, 0)}
+
+
+# ------------------------------------------------------------------ the way back
+
+
+def test_the_way_back_is_tried(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(
+        tmp_path,
+        MODEL,
+        "migrations.AddField('venue', 'city', models.CharField(max_length=9, default='')),",
+        sql("CREATE TABLE a (x int)"),
+        sql("CREATE TABLE b (x int)", ""),
+        sql("CREATE TABLE c (x int)", "DROP TABLE nothing"),
+    )
+    path.joinpath("shop/migrations/0004.py").write_text(
+        migration(sql("CREATE TABLE IF NOT EXISTS b (x int)", ""), "0003")
+    )
+    ledger = replayed(server, path, reverse=True)
+    backs = [step.reverse for step in ledger.steps]
+    assert [back and back.result for back in backs] == [
+        "restored", "restored", "irreversible", "differs", "failed",
+    ]  # fmt: skip
+    assert backs[3] is not None
+    assert any("+ table public.b" in line for line in backs[3].changes)
+    assert backs[4] is not None
+    assert "nothing" in backs[4].error
+    assert set(kinds(ledger).values()) == {"changed"}
+
+
+# ------------------------------------------------------------------ what goes wrong
+
+
+def test_a_migration_that_fails_is_a_step_and_the_rest_is_not_run(
+    server: scratch.Server, tmp_path: Path
+) -> None:
+    ledger = replayed(server, project(tmp_path, MODEL, sql("ALTER TABLE nowhere ADD x int"), sql("SELECT 1")))
+    assert ledger.failed is not None
+    assert kinds(ledger) == {"0001": "changed", "0002": "failed"}
+    assert 'relation "nowhere" does not exist' in ledger.failed.error
+    assert ledger.not_run == ("shop.0003",)
+
+
+def test_an_extension_the_server_lacks_cannot_be_reproduced(server: scratch.Server, tmp_path: Path) -> None:
+    ledger = replayed(server, project(tmp_path, sql("CREATE EXTENSION postgis_of_nowhere")))
+    assert kinds(ledger) == {"0001": "cannot-reproduce"}
+    assert "extension" in ledger.steps[0].why
+
+
+def test_a_role_is_missing_until_it_is_named(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(tmp_path, MODEL, sql('GRANT SELECT ON shop_venue TO "the app"'))
+    ledger = replayed(server, path)
+    assert kinds(ledger)["0002"] == "failed"
+    assert "role" in ledger.steps[1].why
+    granted = replayed(server, path, roles=["the app", "the app"])
+    assert [str(change) for change in granted.step("shop.0002").changes] == [
+        "created grant SELECT on public.shop_venue to the app"
+    ]
+
+
+def test_roles_that_migrations_make_go_with_them(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(tmp_path, sql("CREATE ROLE made_by_a_migration"))
+    assert kinds(replayed(server, path)) == kinds(replayed(server, path)) == {"0001": "changed"}
+
+
+BACKEND = """
+from django.db.backends.postgresql import base
+class DatabaseWrapper(base.DatabaseWrapper):
+    def get_connection_params(self):
+        return {**super().get_connection_params(), "host": "production.invalid"}
+"""
+
+
+def test_it_refuses_to_start_when_an_alias_leads_elsewhere(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(
+        tmp_path, MODEL, settings=SETTINGS.replace("django.db.backends.postgresql", "config.backend")
+    )
+    write(path, {"config/backend/base.py": BACKEND})
+    with pytest.raises(ProjectError, match="alias 'default' still leads elsewhere: nothing was run"):
+        replayed(server, path)
+
+
+def test_a_migration_cannot_reach_another_server_through_the_driver(
+    server: scratch.Server, tmp_path: Path
+) -> None:
+    call = "def call(apps, editor):\n    import psycopg\n    psycopg.connect('host=127.0.0.1 dbname=production')\n"
+    ledger = replayed(server, project(tmp_path, ("migrations.RunPython(call),", "", call)))
+    assert "scratch server only" in ledger.steps[0].error
+
+
+def test_the_environment_names_no_other_database(
+    server: scratch.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PGHOST", "DATABASE_URL", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "REPORTS_DSN"):
+        monkeypatch.setenv(name, "postgres://user:hush@production.invalid/live" if "D" in name else "hush")
+    monkeypatch.setenv("COLOUR", "kept")
+    env = replay.environment(server)
+    assert "production.invalid" not in str(env)
+    assert "hush" not in str(env)
+    assert env["COLOUR"] == "kept"
+
+
+def test_a_broken_settings_module_is_told(server: scratch.Server, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="settings"):
+        replayed(server, project(tmp_path, MODEL, settings="import nothing_like_it"))
+
+
+def kill_itself() -> str:
+    return "def die(apps, editor):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+
+
+def test_a_killed_replayer_is_told_with_its_migration(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(tmp_path, MODEL, ("migrations.RunPython(die),", "", kill_itself()))
+    with pytest.raises(ProjectError, match=r"ended by signal 9 in the migration shop\.0002"):
+        replayed(server, path)
+
+
+def test_time_is_bounded(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(tmp_path, MODEL, sql("SELECT pg_sleep(1000)"))
+    with pytest.raises(ProjectError, match=r"within 5 seconds, it was stopped in the migration shop\.0002"):
+        replayed(server, path, timeout=5)
+
+
+def test_an_interruption_leaves_nothing(server: scratch.Server, tmp_path: Path) -> None:
+    def interrupt(label: str, *_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay.run(
+            project(tmp_path, MODEL),
+            settings="config.settings",
+            python=sys.executable,
+            server=server,
+            on_step=interrupt,
+        )
+
+
+def test_a_lost_server_is_told(tmp_path: Path) -> None:
+    path = project(tmp_path, MODEL, sql("SELECT pg_sleep(1000)"))
+
+    def kill(own: scratch.Server) -> Callable[[str, int, int], None]:
+        def at(label: str, *_: int) -> None:
+            if label == "shop.0002":
+                os.kill(int((own.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+        return at
+
+    with scratch.server() as own, pytest.raises(ScratchError, match=r"server was lost in"):
+        replay.run(path, settings="config.settings", python=sys.executable, server=own, on_step=kill(own))
+
+
+def test_nothing_of_the_project_is_written_to(server: scratch.Server, tmp_path: Path) -> None:
+    path = project(tmp_path, MODEL)
+    before = sorted(path.rglob("*"))
+    replayed(server, path)
+    assert sorted(path.rglob("*")) == before
+
+
+def test_the_callers_database_is_left_as_it_was(server: scratch.Server, dbname: str, tmp_path: Path) -> None:
+    path = project(tmp_path, MODEL)
+    replay.run(path, settings="config.settings", python=sys.executable, server=server, database=dbname)
+    with psycopg.connect(server.conninfo(dbname)) as connection:
+        assert connection.execute("SELECT current_setting('rcakit.scratch', true)").fetchone() in (
+            (None,),
+            ("",),
+        )
+        assert connection.execute("SELECT count(*) FROM shop_venue").fetchone() == (0,)
