@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rcakit import (
     catalog,
     causes,
+    counterfactual,
     evidence,
     guards,
     intent,
@@ -35,6 +35,7 @@ from rcakit import (
     timeline,
     waivers,
 )
+from rcakit.database import named, running
 from rcakit.errors import ConfigError, ProjectError
 from rcakit.facts import (
     Accounts,
@@ -46,9 +47,12 @@ from rcakit.facts import (
     Intent,
     Recorded,
     Rows,
+    Server,
     Unread,
     Verdict,
 )
+from rcakit.ledger import Ledger
+from rcakit.names import display
 from rcakit.sources import claims, django_live, django_static, git
 from rcakit.target import Target, load
 
@@ -71,8 +75,10 @@ class Reading:
 class Case:
     """One investigation of one target. Attributes are read when first used, and then kept."""
 
-    def __init__(self, target: Target, run_id: str | None = None) -> None:
+    def __init__(self, target: Target, run_id: str | None = None, *, replay: bool = False) -> None:
         self.target = target
+        self.replays = replay
+        """The project's migrations may be run on a scratch server: its code runs, so somebody has to ask for it."""
         self.started = datetime.now(UTC)
         self.run_id = run_id or new_run_id(self.started)
         self.queries: list[evidence.Evidence] = []
@@ -90,14 +96,14 @@ class Case:
             return django_live.read(project, settings=self.target.settings, python=self.target.interpreter)
         except ProjectError as error:
             declared = django_static.read(project, settings=self.target.settings)
-            failure = Unread(
-                "declared", f"the project could not be run, its files were read instead: {error}"
-            )
+            reason = f"the project could not be run, its files were read instead: {error.what} ({error.hint})"
+            failure = Unread("declared", reason)
             return replace(declared, unread=(failure, *declared.unread))
 
     @cached_property
     def reading(self) -> Reading:
         """Everything the database is asked, in one transaction."""
+        named(self.target)  # a missing name is told at once, not after the project was read
         found, unread = guards_of(self.declared)
         with running(self.target) as conninfo, evidence.session(conninfo, run=self.run_id) as recorder:
             return self._read(recorder, found, unread)
@@ -121,6 +127,8 @@ class Case:
                 *self.declared.unread,
                 *unread,
                 *unread_history,
+                *_no_history(self.declared, recorded, observed.server),
+                *_no_schemas(self.target.schemas, observed),
                 *unread_edits,
                 *(verdict.unread for verdict in verdicts if verdict.unread),
             ),
@@ -187,9 +195,33 @@ class Case:
         return Rows(self._judged[1])
 
     @cached_property
+    def _replay(self) -> tuple[Ledger, counterfactual.Matrix | None] | None:
+        """The ledger and the matrix, from one scratch server of the observed server's version where there is one."""
+        if not self.replays:
+            return None
+        world = counterfactual.World(
+            self.accounts, self.project, settings=self.target.settings, python=self.target.interpreter
+        )
+        with scratch.server(prefer=self.observed.server.version_num // 10000) as server:
+            ledger = world.replayed(server)
+            chain = causes.chain(self.accounts, self.findings)
+            return ledger, counterfactual.prove(world, chain, self.findings, server, ledger)
+
+    @property
+    def replayed(self) -> Ledger | None:
+        """What each migration really did, run on a scratch database; None unless the case was opened with `replay`."""
+        return self._replay[0] if self._replay else None
+
+    @property
+    def matrix(self) -> counterfactual.Matrix | None:
+        """The counterfactual replays: each set of causes undone; None without `replay` or without a cause to undo."""
+        return self._replay[1] if self._replay else None
+
+    @cached_property
     def causes(self) -> Rows[causes.Cause]:
-        """The causal chain, root first; empty when nothing is wrong with the database."""
-        return Rows(causes.chain(self.accounts, self.findings))
+        """The causal chain, root first, proved where it was replayed; empty when nothing is wrong with the database."""
+        chain = causes.chain(self.accounts, self.findings)
+        return Rows(counterfactual.judged(chain, self.matrix) if self.matrix else chain)
 
     @property
     def unread(self) -> Rows[Unread]:
@@ -264,21 +296,28 @@ class Case:
                 "no project is named", hint='give --project DIR, or write project = ".." into rcakit.toml'
             )
         if not project.is_dir():
-            raise ConfigError(f"{project} is not a directory", hint="check `project` in rcakit.toml")
+            raise ConfigError(
+                f"{project} is not a directory", hint="check --project, or `project` in rcakit.toml"
+            )
         return project
 
 
 def open_case(
-    target: Target | str | Path | None = None, *, run_id: str | None = None, **options: Any
+    target: Target | str | Path | None = None,
+    *,
+    run_id: str | None = None,
+    replay: bool = False,
+    **options: Any,
 ) -> Case:
     """Open an investigation; nothing is read yet.
 
     `target` is a `Target`, the path of a settings file, or None to look for one; `options` are those of
-    `rcakit.target.load` (dsn_env, service, project, settings, python, schemas). Raises ConfigError.
+    `rcakit.target.load` (dsn_env, service, project, settings, python, schemas). `replay` lets the project's
+    migrations run on a scratch server, to see what each really did and to prove the causes. Raises ConfigError.
     """
     if not isinstance(target, Target):
         target = load(target, **options)
-    return Case(target, run_id)
+    return Case(target, run_id, replay=replay)
 
 
 def new_run_id(at: datetime) -> str:
@@ -286,34 +325,32 @@ def new_run_id(at: datetime) -> str:
     return f"{at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
-@contextmanager
-def running(target: Target) -> Iterator[str]:
-    """The libpq connection string of a target, with its own server running where it has one.
-
-    Raises ConfigError when nothing names a database, and ScratchError when the server does not start.
-    """
-    if target.dsn_env is not None:
-        yield _from_environment(target.dsn_env)
-    elif target.service is not None:
-        yield f"service={target.service}"
-    elif target.server is not None:
-        with scratch.server(target.root / target.server.data) as server:
-            yield server.conninfo(target.server.database)
+def _no_history(declared: Declared, recorded: Recorded, server: Server) -> Iterator[Unread]:
+    """Without a history nothing counts as applied, and nothing is missing: not the same as "all is well"."""
+    if not declared.migrations or any(table.read for table in recorded.tables):
+        return
+    where = f"database {server.database}"
+    if recorded.tables:
+        schemas = ", ".join(display(table.schema) for table in recorded.tables)
+        path = server.search_path if declared.search_path is None else declared.search_path
+        reason = (
+            f"{where} has a history of migrations in {schemas}, but the search_path ({path}) does not lead there: "
+            "what was applied is not known"
+        )
     else:
-        raise ConfigError(
-            "no database is named",
-            hint="give --dsn-env NAME or --service NAME, or write one into rcakit.toml (rcakit new DIR)",
+        reason = (
+            f"{where} has no history of migrations (no table django_migrations): either nothing was ever migrated "
+            "there, or it is not this project's database"
         )
+    yield Unread("recorded", reason)
 
 
-def _from_environment(name: str) -> str:
-    value = os.environ.get(name, "")
-    if not value.strip():
-        raise ConfigError(
-            f"the environment variable {name} is empty or not set",
-            hint=f'put the connection string there: export {name}="host=... dbname=... user=..."',
-        )
-    return value
+def _no_schemas(wanted: Iterable[str], observed: Catalog) -> Iterator[Unread]:
+    for schema in wanted:
+        if schema not in observed.schema_names:
+            yield Unread(
+                "observed", f"there is no schema {display(schema)} in database {observed.server.database}"
+            )
 
 
 def guards_of(declared: Declared) -> tuple[list[Guard], list[Unread]]:
