@@ -72,7 +72,7 @@ PATTERNS = (
         "RK103",
         "root",
         "The declared name is not the name PostgreSQL uses",
-        lambda found, tied: f"{len(found)} declared names are unusable or cut to 63 bytes.",
+        lambda found, tied: f"{_number(found, 'declared name')} unusable, or cut to 63 bytes.",
         "a relation of exactly the declared name",
     ),
     Pattern(
@@ -94,7 +94,7 @@ PATTERNS = (
         "contributing",
         "A migration was edited after it was applied",
         lambda found, tied: (
-            f"{len(found)} applied migrations say something else now than when they ran; they do not run again."
+            f"{_number(found, 'applied migration')} edited after the fact: the new text does not run again."
         ),
         "an edit that leaves the operations as they were",
     ),
@@ -103,8 +103,8 @@ PATTERNS = (
         "contributing",
         "The migration's guard asks for a name that never existed",
         lambda found, tied: (
-            f"{len(found)} guards in {_migrations(found)} test for relations that no migration ever made and no "
-            "model declares: the condition was false, and what it guards did not run."
+            f"{_number(found, 'guard')} in {_migrations(found)} asked for relations that no migration ever made and no "
+            f"model declares: the condition was false, and what it guards did not run ({tied})."
         ),
         "a state of the database, reachable by the project's own migrations, in which a guard is true",
     ),
@@ -113,7 +113,7 @@ PATTERNS = (
         "contributing",
         "State and database were told different things",
         lambda found, tied: (
-            f"{len(found)} operations changed Django's idea of a table, and not the table itself."
+            f"{_number(found, 'operation')} changed Django's idea of a table, and not the table itself."
         ),
         "the table found where the state says",
     ),
@@ -122,8 +122,8 @@ PATTERNS = (
         "silencing",
         "Nothing was said when nothing was done",
         lambda found, tied: (
-            f"{len(found)} guards in {_migrations(found)} have no ELSE that raises: the migration succeeds, and "
-            "history records it as applied."
+            f"{_number(found, 'guard')} in {_migrations(found)} without an ELSE that raises: the migration succeeds, "
+            "and the history records it as applied."
         ),
         "an error, or a row in the history, that tells a skipped branch from a taken one",
     ),
@@ -131,14 +131,18 @@ PATTERNS = (
         "RK203",
         "silencing",
         "An exception handler swallowed the error",
-        lambda found, tied: f"{len(found)} handlers turn every error into success.",
+        lambda found, tied: (
+            f"{_number(found, 'handler')} in {_migrations(found)} turning every error into success."
+        ),
         "a handler that re-raises",
     ),
     Pattern(
         "RK204",
         "silencing",
         "A data migration returned early",
-        lambda found, tied: f"{len(found)} functions return before they do their work.",
+        lambda found, tied: (
+            f"{_number(found, 'function')} in {_migrations(found)} returning before the work is done."
+        ),
         "the work's effect found in the database",
     ),
 )
@@ -151,9 +155,14 @@ _UNPROVED = (
 )
 
 
-def symptoms(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings, notes apart, that say what is wrong with the database as it is now."""
-    return tuple(finding for finding in findings if finding.code in SYMPTOMS and finding.severity != "note")
+def symptoms(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, notes apart, that say what is wrong with the database as it is now.
+
+    An effect that is absent (RK301) is one where nothing else shows it, say an index that no model declares.
+    """
+    found = [finding for finding in findings if finding.severity != "note"]
+    told = tuple(finding for finding in found if finding.code in SYMPTOMS)
+    return told or tuple(finding for finding in found if finding.code == "RK301")
 
 
 def chain(accounts: Accounts, findings: Sequence[Finding]) -> tuple[Cause, ...]:
@@ -169,9 +178,14 @@ def chain(accounts: Accounts, findings: Sequence[Finding]) -> tuple[Cause, ...]:
 
 
 def _tied(accounts: Accounts, finding: Finding, found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The symptoms that are about a relation this finding is about too."""
+    """The symptoms that are about a relation, or else the migration, that this finding is about too."""
     about = _relations(accounts, finding)
-    return tuple(symptom for symptom in found if symptom.relation in about)
+    return tuple(
+        symptom
+        for symptom in found
+        if symptom.relation in about
+        or (symptom.relation is None and symptom.migration and symptom.migration == finding.migration)
+    )
 
 
 def _cause(
@@ -197,8 +211,15 @@ def _counted(tied: Iterable[Finding], found: Iterable[Finding]) -> str:
     codes = [symptom.code for symptom in tied]
     code = max(sorted(set(codes)), key=codes.count)
     every = sum(symptom.code == code for symptom in found)
-    noun = {"RK401": "misplaced tables", "RK402": "missing tables"}.get(code, "differences in structure")
+    noun = _NOUNS.get(code, "differences in structure")
     return f"{codes.count(code)} of {every} {noun}"
+
+
+_NOUNS = {"RK301": "migrations without effect", "RK401": "misplaced tables", "RK402": "missing tables"}
+
+
+def _number(found: Sequence[Finding], noun: str) -> str:
+    return f"{len(found)} {noun}{'s' * (len(found) != 1)}"
 
 
 def _linked(causes: list[Cause]) -> tuple[Cause, ...]:

@@ -6,6 +6,7 @@ Heavy modules are imported by the commands that need them, so that `rcakit --hel
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,41 +15,79 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcakit import __version__
-from rcakit.errors import RcaError
+from rcakit.errors import MissingExtra, RcaError
+from rcakit.names import visible
 
 if TYPE_CHECKING:
+    from rcakit.case import Case
     from rcakit.target import Target
 
+_LAB = {"IPython", "ipykernel", "jinja2", "jupyter_client", "matplotlib", "nbclient", "nbconvert", "nbformat"}
+_LAB |= {"pandas", "papermill", "sqlalchemy", "traitlets"}
 LEVELS = ("error", "warning", "note", "never")
 
 
 def main() -> None:
     """Run the command line and exit with its code; known errors are printed without a traceback."""
+    sys.exit(_code())
+
+
+def _code() -> int:
     try:
-        sys.exit(cli(standalone_mode=False) or 0)
+        code = cli(standalone_mode=False) or 0
+        sys.stdout.flush()
     except RcaError as error:
         _complain(error.what, error.hint)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return 2
+    except ModuleNotFoundError as error:
+        missing = _missing_extra(error)
+        _complain(missing.what, missing.hint)
+        return missing.exit_code
     except (click.Abort, KeyboardInterrupt):
         _complain("cancelled", "")
-        sys.exit(130)
+        return 130
+    except BrokenPipeError:
+        _discard_output()  # the reader has gone (`| head`), and wants to hear nothing of it
+        return 141
+    except OSError as error:
+        _discard_output()
+        place = f" ({error.filename})" if error.filename else ""
+        _complain(f"the operating system refused: {error.strerror}{place}", "mend that, and run it again")
+        return 2
+    return int(code)
+
+
+def _missing_extra(error: ModuleNotFoundError) -> MissingExtra:
+    """What to install for a package that a plain `pip install rcakit` leaves out; any other is a fault of ours."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _LAB:
+        raise error
+    return MissingExtra(package, "lab")
+
+
+def _discard_output() -> None:
+    """What is left in the buffer of stdout goes nowhere; the interpreter would try again at its end, and fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _complain(what: str, hint: str) -> None:
-    click.secho(f"rcakit: {what}", fg="red", err=True)
+    first, *more = [visible(line) for line in what.split("\n")]
+    click.secho("\n  ".join([f"rcakit: {first}", *more]), fg="red", err=True)
     if hint:
-        click.echo(f"  -> {hint}", err=True)
+        click.echo(f"  -> {visible(hint)}", err=True)
 
 
 def _say(text: str) -> None:
     """Progress goes to stderr: stdout belongs to the result."""
-    click.secho(text, dim=True, err=True)
+    click.secho(visible(text), dim=True, err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="rcakit")
 def cli() -> None:
     """Find out why a PostgreSQL database is not what its migrations say it is.
@@ -74,21 +113,21 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--python",
             metavar="PATH",
-            help='The project\'s interpreter ("current": this one). Without it files are read, nothing is run.',
-        ),
-        click.option("--settings", metavar="MODULE", help="The project's settings module."),
-        click.option("--project", type=click.Path(), metavar="DIR", help="The project's directory."),
-        click.option(
-            "--service", metavar="NAME", help="A service of pg_service.conf that names the database."
+            help='Run the project with this interpreter ("current": this one) [default: only read its files].',
         ),
         click.option(
-            "--dsn-env", metavar="NAME", help="The environment variable that holds the connection string."
+            "--settings", metavar="MODULE", help="Its settings module [default: as manage.py says]."
+        ),
+        click.option("--project", type=click.Path(), metavar="DIR", help="The Django project's directory."),
+        click.option("--service", metavar="NAME", help="The database, as a service of pg_service.conf."),
+        click.option(
+            "--dsn-env", metavar="NAME", help="The database: NAME of the variable with its connection string."
         ),
         click.option(
             "--config",
             type=click.Path(),
             metavar="FILE",
-            help="Settings file [default: rcakit.toml, upwards].",
+            help="Settings file [default: rcakit.toml here or above].",
         ),
     ):
         command = option(command)
@@ -96,7 +135,12 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _OUT = click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR"
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the report's folder is made.",
 )
 _FAIL_ON = click.option(
     "--fail-on",
@@ -122,18 +166,42 @@ def _target(options: dict[str, Any]) -> Target:
 @_FORMAT
 @_FAIL_ON
 def check(fmt: str, fail_on: str, **options: Any) -> int:
-    """Read the accounts, run the rules, list what was found. No notebook, nothing written.
+    """List what is wrong, and why, as text or JSON; nothing is written.
 
+    \b
+    Exit codes:
+      0  nothing at or above --fail-on
+      1  findings at or above --fail-on
+      2  it could not run, or could not check everything
     \b
     Example:
       rcakit check --dsn-env DATABASE_URL --project . --settings config.settings --format json
     """
     from rcakit import document, text
-    from rcakit.case import open_case
 
-    case = open_case(_target(options))
-    click.echo(document.dumps(document.document(case)) if fmt == "json" else text.findings(case), nl=False)
+    case = _read(_target(options))
+    if fmt == "json":
+        click.echo(document.dumps(document.document(case), ascii_only=True), nl=False)
+    else:
+        click.echo(text.findings(case), nl=False)
     return case.exit_code(fail_on)
+
+
+def _read(target: Target) -> Case:
+    """A case whose accounts are read, slow part by slow part."""
+    from rcakit.case import open_case
+    from rcakit.database import busy, named
+
+    named(target)
+    case = open_case(target)
+    how = "in its own interpreter" if target.interpreter else "from its files"
+    _say(f"reading the project {case.project} {how} ...")
+    _ = case.declared
+    if busy(target):
+        _say("another command runs the server of this target: waiting for it to end ...")
+    _say("reading the database ...")
+    _ = case.reading
+    return case
 
 
 @cli.command()
@@ -142,15 +210,18 @@ def check(fmt: str, fail_on: str, **options: Any) -> int:
 @_FAIL_ON
 @_SHOW_CODE
 def investigate(out: Path, fail_on: str, show_code: bool, **options: Any) -> int:
-    """Run the incident notebook on a target and write the report.
+    """Run the incident notebook on a target, write its report, print the path.
 
     \b
     Example:
       rcakit investigate --config incident-42/rcakit.toml --out reports
     """
+    from rcakit.database import named
     from rcakit.report import runs
 
-    run = runs.investigate(_target(options), out, fail_on=fail_on, show_code=show_code, say=_say)
+    target = _target(options)
+    named(target)
+    run = runs.investigate(target, out, fail_on=fail_on, show_code=show_code, say=_say)
     click.echo(run.report)
     return run.exit_code
 
@@ -166,7 +237,7 @@ def investigate(out: Path, fail_on: str, show_code: bool, **options: Any) -> int
 @_OUT
 @_SHOW_CODE
 def demo(keep: Path | None, healthy: bool, out: Path, show_code: bool) -> int:
-    """Build a real incident on a throwaway PostgreSQL and write its report.
+    """Build a real incident on a throwaway PostgreSQL, and report on it.
 
     The exit code is that of the tour, not of the incident: 0 when the report was written.
 
@@ -178,7 +249,7 @@ def demo(keep: Path | None, healthy: bool, out: Path, show_code: bool) -> int:
 
     run = tour.demo(keep, out, healthy=healthy, show_code=show_code, say=_say)
     if keep is not None:
-        click.echo(tour.next_steps(keep), err=True)
+        click.echo(tour.after_demo(keep), err=True)
     click.echo(run.report)
     return 0 if run.status in ("ok", "findings") else run.exit_code
 
@@ -188,19 +259,28 @@ def demo(keep: Path | None, healthy: bool, out: Path, show_code: bool) -> int:
 def explain(code: str | None) -> None:
     """Explain a finding's code; without one, list them all.
 
+    CODE may also be the name of a rule: guard-never-true.
+
     \b
     Example:
       rcakit explain RK201
     """
-    from rcakit import rules
+    from rcakit import rules, waivers
 
-    click.echo(rules.explain(code.upper()) if code else rules.overview())
+    if code is None:
+        click.echo(f"{rules.overview()}\n\nMore about one of them: rcakit explain RK201")
+    elif code.upper() == waivers.EXPIRED:
+        click.echo(waivers.EXPLANATION)
+    else:
+        click.echo(rules.explain(code))
 
 
 @cli.command()
 @click.argument("notebook")
 def params(notebook: str) -> None:
-    """List the parameters of a notebook: name, type, default, meaning.
+    """List the parameters of a notebook.
+
+    NOTEBOOK is a path, or the name of one that comes with rcakit: 10_incident_report.
 
     \b
     Example:
@@ -214,7 +294,9 @@ def params(notebook: str) -> None:
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 def new(directory: Path) -> None:
-    """Begin an investigation: a commented rcakit.toml and the notebook, in a directory of their own.
+    """Begin an investigation of your own.
+
+    DIRECTORY gets a commented rcakit.toml and a copy of the notebook; nothing that is there is overwritten.
 
     \b
     Example:
@@ -224,12 +306,15 @@ def new(directory: Path) -> None:
 
     for path in tour.new(directory):
         click.echo(path)
+    click.echo(tour.after_new(directory), err=True)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def lab(arguments: tuple[str, ...]) -> int:
-    """Open JupyterLab here, where rcakit.toml and the notebooks are. ARGUMENTS are passed on.
+    """Open JupyterLab on the notebooks here.
+
+    "Here" is the working directory, with rcakit.toml in it; ARGUMENTS are passed on to JupyterLab.
 
     \b
     Example:

@@ -49,6 +49,11 @@ _KNOWN = (
         "the server lets no such connection in",
         "Ask for a line in pg_hba.conf, or try another sslmode.",
     ),
+    (
+        "permission denied for database",
+        "the role may not connect to the database",
+        "Ask for it: GRANT CONNECT ON DATABASE .. TO ..",
+    ),
     ("database does not exist", "the database does not exist", "Check its name; psql -l lists them."),
     ("role does not exist", "the user does not exist", "Check its name."),
     (

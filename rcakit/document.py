@@ -38,9 +38,13 @@ def document(case: Case) -> dict[str, Any]:
     }
 
 
-def dumps(content: Mapping[str, Any]) -> str:
-    """JSON text, readable and stable, with a newline at its end."""
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+def dumps(content: Mapping[str, Any], *, ascii_only: bool = False) -> str:
+    """JSON text, readable and stable, with a newline at its end.
+
+    `ascii_only` escapes all else, for an output whose encoding is not ours to choose, and whose reader may be a
+    terminal that obeys control characters.
+    """
+    return json.dumps(content, indent=2, ensure_ascii=ascii_only) + "\n"
 
 
 def failed(status: str, reason: str, target_name: str, provenance: Mapping[str, str]) -> dict[str, Any]:

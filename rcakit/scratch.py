@@ -10,6 +10,7 @@ The private directory lies in TMPDIR: one on a RAM disk makes a replay several t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pwd
@@ -19,6 +20,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,7 +147,11 @@ class Server:
 
 @contextmanager
 def server(
-    data: Path | None = None, *, binaries: Path | None = None, prefer: int | None = None
+    data: Path | None = None,
+    *,
+    binaries: Path | None = None,
+    prefer: int | None = None,
+    patience: float = 0,
 ) -> Iterator[Server]:
     """A running PostgreSQL for as long as the block lasts.
 
@@ -156,6 +162,8 @@ def server(
         directory of `initdb` and `postgres`; None looks for one, of the version that `data` needs.
     prefer
         major version to take where there is a choice, say the observed server's.
+    patience
+        seconds to wait while another process of ours runs the server on `data`.
 
     Raises ScratchError (it does not start, is running already, belongs to another version or account) and
     MissingExtra (no PostgreSQL at all).
@@ -173,7 +181,7 @@ def server(
     }
     if data is not None:
         _claim(data, account)
-    with _keeper(order, found, data) as socket:
+    with _keeper(order, found, data, _lock(data, patience)) as socket:
         yield Server(socket, found.path, found.version, found.major, data or socket / "data")
 
 
@@ -261,6 +269,58 @@ def _claim(data: Path, account: Account | None) -> None:
         )
 
 
+def held(data: Path) -> bool:
+    """Some process of ours runs a server on this directory now. Raises ScratchError when it cannot be opened."""
+    handle = _opened(data)
+    try:
+        return not _locked(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(data: Path | None, patience: float) -> int | None:
+    """A descriptor that holds the directory for us alone; the keeper inherits it, and keeps it while its server runs.
+
+    A server that ends takes its sessions with it, so two commands do not share one: the second waits.
+    """
+    if data is None:
+        return None
+    handle, until = _opened(data), time.monotonic() + patience
+    while not _locked(handle):
+        if time.monotonic() >= until:
+            os.close(handle)
+            raise _in_use(data)
+        time.sleep(0.1)
+    return handle
+
+
+def _opened(data: Path) -> int:
+    try:
+        return os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ScratchError(
+            f"{data} cannot be a data directory: {error}", hint="name another place"
+        ) from error
+
+
+def _locked(handle: int) -> bool:
+    """Take the lock; True too where the file system has no locks: PostgreSQL's own check is the last word."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _in_use(data: Path) -> ScratchError:
+    return ScratchError(
+        f"a server is already running on {data}",
+        hint="wait until the other command ends, or stop that server",
+    )
+
+
 def _unique(prefix: str) -> str:
     """`prefix`, cut so that eight random digits fit; ValueError when no identifier can start like that."""
     names.quote(prefix)
@@ -269,14 +329,17 @@ def _unique(prefix: str) -> str:
 
 
 @contextmanager
-def _keeper(order: dict[str, object], found: Binaries, data: Path | None) -> Iterator[Path]:
-    """Run the keeper; its private directory is the value. Leaving waits until all of it is gone."""
+def _keeper(order: dict[str, object], found: Binaries, data: Path | None, lock: int | None) -> Iterator[Path]:
+    """Run the keeper, and hand it the lock; its private directory is the value. Leaving waits until all of it is gone."""
     keeper = subprocess.Popen(
         [sys.executable, "-I", "-S", scratch_keeper.__file__, json.dumps(order)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C at a terminal is for us alone
+        pass_fds=() if lock is None else (lock,),
     )
+    if lock is not None:
+        os.close(lock)
     pipe, answers = cast(IO[bytes], keeper.stdin), cast(IO[bytes], keeper.stdout)
     _pipes.add(pipe.fileno())
     try:
@@ -306,11 +369,8 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 def _failure(program: str, log: str, found: Binaries, data: Path | None) -> ScratchError:
-    if 'lock file "postmaster.pid" already exists' in log:
-        return ScratchError(
-            f"a server is already running on {data}",
-            hint="wait until the other command ends, or stop that server",
-        )
+    if data is not None and 'lock file "postmaster.pid" already exists' in log:
+        return _in_use(data)
     where = f" on {data}" if data else ""
     return ScratchError(
         f"PostgreSQL {found.version} of {found.path} did not start{where}: {program} said\n{log.strip()}",

@@ -152,5 +152,8 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:
-    rows = [f"{'.'.join(str(part) for part in row['loc'])}: {row['msg']}" for row in error.errors()]
+    rows = [
+        f"{'.'.join(str(part) for part in row['loc'])}: {row['msg'].removeprefix('Value error, ')}"
+        for row in error.errors()
+    ]
     return f"wrong settings in {path or 'the options given'}: " + "; ".join(rows)

@@ -1,7 +1,11 @@
-"""Findings as text for a terminal: the fact, where it is, the act."""
+"""Findings as text for a terminal: the fact, where it is, the act; then how it came about.
+
+Every foreign text goes through `names.visible`: a terminal obeys what a table's name may hold.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,47 +15,80 @@ from rcakit.names import visible
 
 if TYPE_CHECKING:
     from rcakit.case import Case
-    from rcakit.facts import Finding
+    from rcakit.causes import Cause
+    from rcakit.facts import Finding, Unread, Where
 
+_VERBS = {"root": "led to", "contributing": "led to", "silencing": "hid"}
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def findings(case: Case) -> str:
-    """Every finding, grouped by rule, then what could not be read, then one line that counts both."""
+    """The findings by rule, the chain of causes, what could not be read, and one line that counts it all."""
     groups = groupby(case.findings, key=lambda row: (row.severity, row.code, row.rule))
     parts = [_group(list(rows)) for _, rows in groups]
-    parts += [
-        f"{click.style('unread', fg='magenta')} {row.account}{_at(row.where)}: {visible(row.reason)}\n"
-        for row in case.unread
-    ]
-    return "\n".join(parts) + ("\n" if parts else "") + _summary(case)
+    if case.causes:
+        parts.append(_causes(case.causes))
+    if case.unread:
+        parts.append("".join(map(_unread, case.unread)))
+    return "\n".join([*parts, _summary(case)])
 
 
 def _group(rows: list[Finding]) -> str:
-    """The findings of one rule; the act is said once where it only differs in the name."""
+    """The findings of one rule; a place they share is said once, and so is the act where it differs in names alone."""
     first = rows[0]
     severity = click.style(first.severity, fg=_COLOURS[first.severity], bold=True)
-    times = f" x {len(rows)}" if len(rows) > 1 else ""
-    head = f"{severity} {click.style(first.code, bold=True)} {first.rule}{times}\n"
-    facts = "".join(
-        f"  {click.style(visible(row.object), bold=True)}{_at(row.where)}\n    {visible(row.message)}\n"
-        for row in rows
-    )
+    times = f", {len(rows)} times" if len(rows) > 1 else ""
+    shared = len({row.where for row in rows}) == 1
+    head = f"{severity} {click.style(first.code, bold=True)} {first.rule}{times}{_in(first.where) if shared else ''}\n"
+    facts = "".join(f"  {_fact(row)}{'' if shared else _in(row.where)}\n" for row in rows)
     hints = dict.fromkeys(visible(row.hint) for row in rows)
     more = f" (and likewise for the other {len(rows) - 1})" if len(hints) > 1 else ""
     return f"{head}{facts}  -> {next(iter(hints))}{more}\n"
 
 
-def _at(where: object) -> str:
-    return f"  ({visible(str(where))})" if where else ""
+def _fact(row: Finding) -> str:
+    """The message, which most often names the object; else the object goes before it."""
+    named = row.object in row.message or (row.relation is not None and row.relation.name in row.message)
+    return visible(row.message if named else f"{row.object}: {row.message}")
+
+
+def _in(where: Where | None) -> str:
+    return f"  [{visible(str(where))}]" if where else ""
+
+
+def _causes(causes: Iterable[Cause]) -> str:
+    rows = [
+        f"  {click.style(cause.id, bold=True)} {visible(cause.title)} "
+        f"({_VERBS[cause.role]} {' and '.join(_explained(cause))}; {cause.confidence})\n    {visible(cause.claim)}\n"
+        for cause in causes
+    ]
+    return click.style("how it came about", bold=True) + "\n" + "".join(rows)
+
+
+def _explained(cause: Cause) -> list[str]:
+    return ["what is found" if each == "symptom" else each for each in cause.explains]
+
+
+def _unread(row: Unread) -> str:
+    label = click.style("could not check", fg="magenta", bold=True) if row.blocking else "not read"
+    return f"{label} {row.account}: {visible(row.reason)}{_in(row.where)}\n"
 
 
 def _summary(case: Case) -> str:
     counts = {level: sum(row.severity == level for row in case.findings) for level in _COLOURS}
-    said = ", ".join(f"{number} {level}{'s' * (number != 1)}" for level, number in counts.items() if number)
-    blocked = sum(row.blocking for row in case.unread)
+    said = [_count(number, level) for level, number in counts.items() if number] or ["nothing found"]
+    if case.waived:
+        said.append(f"{len(case.waived)} waived")
+    if blocked := sum(row.blocking for row in case.unread):
+        said.insert(0, f"{_count(blocked, 'place')} could not be checked")
     server = case.observed.server
     place = f"{visible(server.database)} on PostgreSQL {server.version} as {visible(server.role)}"
-    tail = f"; {blocked} places could not be checked" if blocked else ""
-    tables = len(case.placement)
-    return f"{said or 'nothing found'}{tail}: {tables} declared tables, {place}\n"
+    pending = sum(row.verdict == "pending" for row in case.placement)
+    tables = _count(len(case.placement), "declared table") + (
+        f" ({pending} not migrated yet)" if pending else ""
+    )
+    return f"{', '.join(said)}: {tables}, {place}\n"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def notebooks() -> Path:
 def new(directory: Path) -> list[Path]:
     """Write a commented rcakit.toml and copies of the notebooks; existing files are never overwritten.
 
-    Returns the paths written. Raises ConfigError when something of that name is there.
+    Returns the paths written. Raises ConfigError when something of that name is there, or cannot be written.
     """
     wanted = {directory / "rcakit.toml": SETTINGS} | {
         directory / "notebooks" / path.name: path.read_text(encoding="utf-8")
@@ -70,27 +71,54 @@ def new(directory: Path) -> list[Path]:
     }
     if taken := [path for path in wanted if path.exists()]:
         raise ConfigError(f"{taken[0]} exists already", hint="choose another directory; nothing was written")
-    for path, text in wanted.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    try:
+        for path, text in wanted.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(directory, error) from None
     return list(wanted)
+
+
+def after_new(directory: Path) -> str:
+    """What to do next with a new investigation."""
+    return f"""\
+Next:
+  cd {shlex.quote(str(directory))}
+  edit rcakit.toml      which database, which project
+  rcakit check          the findings, as text
+  rcakit investigate    the report; rcakit lab for the notebook itself"""
+
+
+def _unwritable(directory: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{directory} cannot be written: {error.strerror}", hint="choose another directory, or mend this one"
+    )
 
 
 def demo(keep: Path | None, out: Path, *, healthy: bool, show_code: bool, say: Callable[[str], None]) -> Run:
     """Build the demo incident and investigate it, in a throwaway directory unless `keep` names one.
 
-    Raises ConfigError when `keep` is not empty, MissingExtra and ScratchError when no server can be had.
+    Raises ConfigError when `keep` is not empty or `out` cannot be written, MissingExtra and ScratchError when no
+    server can be had.
     """
     from rcakit import scratch
+    from rcakit.report import runs
 
+    runs.demand_room(out)
+    _demand_new(keep)
     say("starting a PostgreSQL of its own ...")
     if keep is None:
         with scratch.server() as server:
             return _demo(server.socket / "demo", server, out, healthy, show_code, say)
-    if keep.exists() and any(keep.iterdir()):
-        raise ConfigError(f"{keep} is not empty", hint="name a directory that does not exist yet")
     with scratch.server(keep / "pgdata") as server:
         return _demo(keep, server, out, healthy, show_code, say)
+
+
+def _demand_new(keep: Path | None) -> None:
+    """What can go wrong at the end of a long command is looked at before its beginning."""
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise ConfigError(f"{keep} is there already", hint="name a directory that does not exist yet")
 
 
 def _demo(
@@ -108,11 +136,11 @@ def _demo(
     return runs.investigate(target, out, show_code=show_code, say=say, conninfo=conninfo)
 
 
-def next_steps(keep: Path) -> str:
+def after_demo(keep: Path) -> str:
     """What to type next in a kept demo."""
     return f"""\
-The demo is kept in {keep}. From there:
-  cd {keep}
+The demo is kept in {keep}. Next:
+  cd {shlex.quote(str(keep))}
   rcakit check          the findings, as text
   rcakit explain RK201  what a code means
   rcakit lab            the notebooks in JupyterLab; Run All reproduces the report"""

@@ -11,6 +11,13 @@ from pathlib import Path
 from rcakit.facts import Finding, Where
 from rcakit.target import Waiver
 
+EXPIRED = "RK901"
+EXPLANATION = """\
+RK901 expired-waiver: a finding was accepted until a day, and the day has passed.
+
+A `[[waiver]]` of rcakit.toml says who accepted what, why, and until when. After that day it waives nothing, and is
+itself a finding, so that "for now" does not become "for ever". Mend what it covers, or renew it with a new date."""
+
 _MARK = "# rcakit: ignore["
 
 
@@ -28,7 +35,7 @@ def apply(
 ) -> tuple[tuple[Finding, ...], tuple[Waived, ...]]:
     """Part the findings into those that stand and those that are waived.
 
-    An expired waiver waives nothing, and is a finding itself (RK801).
+    An expired waiver waives nothing, and is a finding itself (RK901).
     """
     standing: list[Finding] = []
     waived: list[Waived] = []
@@ -50,7 +57,7 @@ def _matches(waiver: Waiver, finding: Finding) -> bool:
 
 def _expired(waiver: Waiver) -> Finding:
     return Finding(
-        code="RK801",
+        code=EXPIRED,
         rule="expired-waiver",
         severity="warning",
         object=f"{waiver.code} {waiver.object}",

@@ -10,7 +10,9 @@ from rcakit import waivers
 from rcakit.facts import Finding, Where
 from rcakit.target import Waiver
 
-FINDING = Finding("RK101", "literal-dot-table", "error", 'public."adm.venues"', "fact", "act", Where("m.py", 2))
+FINDING = Finding(
+    "RK101", "literal-dot-table", "error", 'public."adm.venues"', "fact", "act", Where("m.py", 2)
+)
 TODAY = date(2026, 2, 5)
 
 
@@ -29,7 +31,7 @@ def test_a_waiver_holds_through_its_last_day() -> None:
 def test_an_expired_waiver_waives_nothing_and_is_a_finding() -> None:
     standing, waived = waivers.apply([FINDING], [_waiver(expires=date(2026, 2, 4))], None, TODAY)
     assert waived == ()
-    assert [row.code for row in standing] == ["RK101", "RK801"]
+    assert [row.code for row in standing] == ["RK101", "RK901"]
     assert "2026-02-04" in standing[1].message
 
 

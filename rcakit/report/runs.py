@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import signal
 import threading
@@ -25,6 +26,7 @@ from nbformat import NotebookNode
 
 from rcakit import __version__, document
 from rcakit.case import new_run_id
+from rcakit.errors import ConfigError
 from rcakit.report import params, render
 
 if TYPE_CHECKING:
@@ -120,8 +122,8 @@ def execute(
 ) -> Run:
     """Execute and render one notebook. `parameters` are values, or `name=value` texts to be read by type.
 
-    Raises ConfigError for a notebook that cannot be read and for parameters its model refuses; a run that has
-    begun always ends in a folder.
+    Raises ConfigError for a notebook that cannot be read, for parameters its model refuses and for an `out` that
+    cannot be written; a run that has begun always ends in a folder.
     """
     options = options or Options()
     model = params.of_notebook(notebook)
@@ -131,9 +133,7 @@ def execute(
         else params.parse(model, parameters)
     )
     started = datetime.now(UTC)
-    place = out / slug(options.target)
-    part = place / f".{new_run_id(started)}.part"
-    part.mkdir(parents=True, mode=0o755)
+    part = _new_folder(out, f"{slug(options.target)}/.{new_run_id(started)}.part")
     nb, failure = _executed(notebook, params.given(checked), part, options)
     run = _finish(part, started, nb, failure, options)
     _describe(part, run, started, notebook, params.given(checked), options)
@@ -144,6 +144,27 @@ def execute(
     )
     part.rename(run.folder)
     return run
+
+
+def demand_room(out: Path) -> None:
+    """Raises ConfigError when reports could not be written below `out`, which need not exist yet."""
+    place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise _no_room(out, f"{place} is not a directory")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _no_room(out, f"{place} may not be written")
+
+
+def _new_folder(out: Path, name: str) -> Path:
+    try:
+        (out / name).mkdir(parents=True, mode=0o755)
+    except OSError as error:
+        raise _no_room(out, error.strerror or str(error)) from None
+    return out / name
+
+
+def _no_room(out: Path, why: str) -> ConfigError:
+    return ConfigError(f"reports cannot be written to {out}: {why}", hint="name another directory with --out")
 
 
 def _executed(

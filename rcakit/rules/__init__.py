@@ -73,8 +73,7 @@ def find(code: str) -> Rule:
     for rule in RULES:
         if code.upper() == rule.code or code.lower() == rule.name:
             return rule
-    known = ", ".join(f"{rule.code} {rule.name}" for rule in RULES)
-    raise ConfigError(f"there is no rule {code!r}", hint=f"the rules are: {known}")
+    raise ConfigError(f"there is no rule {code!r}", hint="`rcakit explain` lists them all")
 
 
 def explain(code: str) -> str:

@@ -33,7 +33,8 @@ def settings_module(project: Path, settings: str | None) -> str:
     if not manage.is_file():
         raise ProjectError(
             f"{project} is not a Django project: it has no manage.py, and no settings module is named",
-            hint=_elsewhere(project) or "name the settings module with --settings",
+            hint=_elsewhere(project)
+            or "name the directory that holds manage.py (--project DIR, or `project` in rcakit.toml), or --settings",
         )
     found = _set_by(manage)
     if found is None:
