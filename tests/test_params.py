@@ -171,4 +171,4 @@ def test_notebooks_are_found_by_name() -> None:
         params.find("99_nothing")
     with pytest.raises(ConfigError):
         params.find("../notebooks/99_nothing")
-    assert "dsn_env: str = ''" in params.help_text("10_incident_report")
+    assert 'dsn_env: str = ""' in params.help_text("10_incident_report")

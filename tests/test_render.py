@@ -19,7 +19,21 @@ from rcakit.report.html import Html, chip, code, esc, lines, pre, tag, visible
 from rcakit.report.render import Failure
 from rcakit.report.tables import Style
 
-SECTIONS = [name for name in sections.__all__ if name != "answer"]
+SECTIONS = [
+    "title",
+    "summary",
+    "symptom",
+    "impact",
+    "timeline",
+    "evidence",
+    "causes",
+    "tests_blind",
+    "factors",
+    "repair",
+    "prevention",
+    "actions",
+]
+SECTIONS += ["questions", "provenance", "verdict"]
 VOID = {"meta", "img", "br", "hr", "wbr"}
 
 

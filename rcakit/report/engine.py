@@ -210,7 +210,7 @@ def _connection(directory: Path) -> Config:
 
 def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, str]) -> None:
     """Execute, and write down how it ended before anything else can go wrong."""
-    manager.outcome("failed", "the notebook's process did not start")
+    manager.outcome("failed")
     try:
         client.execute(env=env)
     except CellExecutionError as error:

@@ -22,7 +22,7 @@ from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from rcakit.report.html import Html, esc, visible
+from rcakit.report.html import Html, attribute, esc, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,7 @@ class Figure(Html):
 
 def _figure(svg: bytes, alt: str, caption: str) -> Figure:
     data = base64.b64encode(svg).decode()
-    image = f'<img src="data:image/svg+xml;base64,{data}" alt="{esc(alt)}">'
+    image = f'<img src="data:image/svg+xml;base64,{data}" alt={attribute(alt)}>'
     return Figure(f"<figure>{image}<figcaption>{esc(caption)}</figcaption></figure>", svg, alt)
 
 
@@ -300,7 +300,7 @@ def timeline(events: Sequence[Event]) -> Figure | Html:
 
 
 def _lane(source: str) -> str:
-    return "git" if source.startswith("git") else source.split(" (")[0]
+    return "git" if source.startswith("git") else source.split(" (")[0].split(" in ")[0]
 
 
 def _lanes(axes: Axes, events: Sequence[Event], lanes: list[str]) -> None:

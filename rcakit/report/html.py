@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-BREAK = r"\g<0><wbr>"
-_BREAK = re.compile(r"[._/](?=\w{3})|\w{28}(?=\w)")
+_BREAK = re.compile(r"\S{8,24}?[._/]+(?=\S{3})|\S{28}(?=\S)")
+_BARE = re.compile(r"[\w#-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,14 @@ def visible(text: str) -> str:
 
 
 def esc(value: object) -> str:
-    """One line of text, escaped for element content and quoted attributes; `Html` passes as it is."""
-    return value.text if isinstance(value, Html) else html.escape(visible(str(value)))
+    """One line of text, escaped for element content (not for attributes); `Html` passes as it is."""
+    return value.text if isinstance(value, Html) else html.escape(visible(str(value)), quote=False)
+
+
+def attribute(value: object) -> str:
+    """One line of text as an attribute's value, quoted where HTML wants it."""
+    text = html.escape(visible(str(value)), quote=False)
+    return text if _BARE.fullmatch(text) else '"' + text.replace('"', "&quot;") + '"'
 
 
 def lines(text: str) -> str:
@@ -59,7 +66,7 @@ def lines(text: str) -> str:
 def tag(name: str, *content: object, **attributes: object) -> Html:
     """An element; `class_` and the like lose the underscore, None leaves an attribute out, True has no value."""
     pairs = "".join(
-        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{esc(value)}"')
+        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f"={attribute(value)}")
         for key, value in attributes.items()
         if value is not None and value is not False
     )
@@ -70,33 +77,38 @@ def join(*parts: object) -> Html:
     return Html("".join(esc(part) for part in parts))
 
 
+def between(parts: Sequence[object], comma: str) -> Iterator[object]:
+    """The parts with a separator between each two."""
+    for number, part in enumerate(parts):
+        yield from (comma, part) if number else (part,)
+
+
+def breakable(text: object) -> Html:
+    """A name that may be broken after a dot, slash or underscore, or where it runs on for too long."""
+    shown = visible(str(text))
+    parts = _BREAK.sub("\\g<0>\n", shown).split("\n") if len(shown) > 16 else [shown]
+    return Html("<wbr>".join(html.escape(part, quote=False) for part in parts))
+
+
 def code(text: object) -> Html:
-    """An identifier or a short piece of code, in its own direction; it may break after a dot or underscore."""
-    return Html(f"<code>{_BREAK.sub(BREAK, esc(text))}</code>")
-
-
-_GLYPH = {"error": "✕", "warning": "!", "note": "i", "good": "✓", "unknown": "?", "quiet": "·"}
+    """An identifier or a short piece of code, in its own direction."""
+    return tag("code", text if isinstance(text, Html) else breakable(text))
 
 
 def chip(kind: str, text: str) -> Html:
-    """A status: a glyph and a word, the colour comes third. kind: error warning note good unknown quiet."""
-    return Html(
-        f'<span class="chip {kind}"><span aria-hidden="true">{_GLYPH[kind]}</span> {esc(text)}</span>'
-    )
+    """A status: the style sheet puts a glyph before the word. kind: error warning note good unknown quiet."""
+    return tag("b", text, class_=f"chip {kind}")
 
 
 def when(moment: datetime) -> Html:
     """A moment in UTC, to the second."""
-    utc = moment.astimezone(UTC)
-    return Html(f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}">{utc:%Y-%m-%d %H:%M:%S}</time>')
+    return Html(f"<time>{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}</time>")
 
 
 def details(summary: object, *content: object, id_: str | None = None, open_: bool = False) -> Html:
     return tag("details", tag("summary", summary), *content, id=id_, open=open_)
 
 
-def pre(text: str, language: str = "") -> Html:
-    """Code in lines. A region that may scroll sideways, hence reachable by keyboard."""
-    return Html(
-        f'<pre tabindex="0" role="region" aria-label="{esc(language or "code")}"><code>{lines(text)}</code></pre>'
-    )
+def pre(text: str) -> Html:
+    """Code in lines; long ones wrap."""
+    return Html(f"<pre>{lines(text)}</pre>")

@@ -8,6 +8,7 @@ in the notebook it writes: https://papermill.readthedocs.io/en/latest/usage-para
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -111,7 +112,7 @@ def given(parameters: Parameters) -> dict[str, Any]:
 def cell(model: type[Parameters]) -> str:
     """The source of the parameters cell: `name: type = value  # help`, one a line."""
     return "\n".join(
-        f"{name}: {_type_name(field.annotation)} = {field.get_default()!r}  # {field.description}"
+        f"{name}: {_type_name(field.annotation)} = {_literal(field.get_default())}  # {field.description}"
         for name, field in model.model_fields.items()
     )
 
@@ -135,7 +136,7 @@ def help_text(notebook: str | Path) -> str:
     path = find(notebook)
     model = of_notebook(path)
     rows = [
-        f"  {name}: {_type_name(field.annotation)} = {field.get_default(call_default_factory=True)!r}\n"
+        f"  {name}: {_type_name(field.annotation)} = {_literal(field.get_default())}\n"
         f"      {field.description or ''}".rstrip()
         for name, field in model.model_fields.items()
     ]
@@ -182,6 +183,11 @@ def _field(line: str, place: str) -> tuple[str, tuple[Any, Any]]:
 
 def _type_name(annotation: Any) -> str:
     return next(name for name, kind in _TYPES.items() if kind == annotation)
+
+
+def _literal(value: object) -> str:
+    """A Python literal, strings in double quotes as formatters write them."""
+    return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
 def _problem(loc: tuple[int | str, ...], message: str, model: type[Parameters]) -> str:

@@ -64,6 +64,7 @@ _TAGS = frozenset(
     ]
 )
 _ATTRIBUTES = {"a": ["href", "title"], "td": ["colspan", "rowspan"], "th": ["scope", "colspan", "rowspan"]}
+_ASIDE = {"parameters", "injected-parameters", "notebook-only"}
 _REASONS = {
     "failed": "This run failed",
     "timeout": "This run was stopped: it took too long",
@@ -102,9 +103,10 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, show_code: b
     resources = {
         "rcakit": {
             "title": _title(notebook),
-            "css": (_HERE / "template" / "report.css").read_text(encoding="utf-8"),
+            "css": _style(),
             "opens": opens,
             "not_run": not_run,
+            "aside": _aside(notebook),
             "banner": _banner(failure, notebook, opens, not_run) if failure else "",
             "show_code": show_code or bool(given.get("show_code")),
         }
@@ -115,7 +117,7 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, show_code: b
 class _Exporter(HTMLExporter):
     """Without the second parsing of the page that HTMLExporter does to add what this template has already."""
 
-    def from_notebook_node(
+    def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
         return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
@@ -130,11 +132,18 @@ def _exporter() -> _Exporter:
     for name, function in (
         ("shown", shown),
         ("shown_text", esc),
-        ("shown_code", lambda source: pre(source)),
+        ("shown_code", pre),
         ("safe_html", safe),
     ):
         exporter.register_filter(name, function)  # type: ignore[no-untyped-call]
     return exporter
+
+
+@cache
+def _style() -> str:
+    """The style sheet without comments and indentation: it travels in every page."""
+    text = (_HERE / "template" / "report.css").read_text(encoding="utf-8")
+    return re.sub(r"\s*\n\s*|/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
 def safe(markup: str) -> str:
@@ -147,7 +156,7 @@ def safe(markup: str) -> str:
 def shown(output: NotebookNode) -> str:
     """One output of a cell as markup."""
     if output.output_type == "stream":
-        return _stream(output.text, output.name)
+        return _stream(output.text)
     if output.output_type == "error":
         return _error(output).text
     return _data(output.data, output.get("metadata", {}))
@@ -164,11 +173,11 @@ def _data(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
             return tag(
                 "figure", tag("img", src=f"data:{kind};base64,{data[kind]}".replace("\n", ""), alt=alt)
             ).text
-    return _stream(data.get("text/plain", ""), "result")
+    return _stream(data.get("text/plain", ""))
 
 
-def _stream(text: str, name: str) -> str:
-    return pre(_plain(text), name).text
+def _stream(text: str) -> str:
+    return pre(_plain(text)).text
 
 
 def _plain(text: str) -> str:
@@ -176,7 +185,7 @@ def _plain(text: str) -> str:
 
 
 def _error(output: NotebookNode) -> Html:
-    trace = pre(_plain("\n".join(output.traceback)), "traceback")
+    trace = pre(_plain("\n".join(output.traceback)))
     return details(f"{output.ename}: {output.evalue.partition(chr(10))[0]}", trace)
 
 
@@ -212,6 +221,11 @@ def _not_run(notebook: NotebookNode) -> set[int]:
         for index, cell in enumerate(notebook.cells)
         if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("status") == "pending"
     }
+
+
+def _aside(notebook: NotebookNode) -> list[int]:
+    """Cells that are for the notebook alone, and the parameters, which the page shows at its end."""
+    return [index for index, cell in enumerate(notebook.cells) if _ASIDE & set(cell.metadata.get("tags", ()))]
 
 
 def _banner(

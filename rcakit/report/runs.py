@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from jupyter_client.kernelspec import NoSuchKernel
@@ -31,8 +31,6 @@ from rcakit.report import params, render
 
 if TYPE_CHECKING:
     from rcakit.target import Target
-
-Status = Literal["ok", "findings", "could-not-check", "failed", "timeout", "kernel-died", "cancelled"]
 
 RUN_DIR = "RCAKIT_RUN_DIR"
 """Environment variable that tells the notebook's `case.save()` where the run's folder is."""
@@ -49,7 +47,8 @@ class Run:
     """How a run ended and where its folder is; `reason` is "" when it is whole."""
 
     id: str
-    status: Status
+    status: str
+    """As in findings.json: ok findings could-not-check failed timeout kernel-died cancelled."""
     folder: Path
     exit_code: int
     reason: str = ""
@@ -135,7 +134,9 @@ def execute(
     started = datetime.now(UTC)
     part = _new_folder(out, f"{slug(options.target)}/.{new_run_id(started)}.part")
     nb, failure = _executed(notebook, params.given(checked), part, options)
-    run = _finish(part, started, nb, failure, options)
+    if failure is None and not (part / "findings.json").exists():
+        failure = render.Failure("failed", "the notebook ended without saving its findings (case.save())")
+    run = _finish(part, failure, options)
     _describe(part, run, started, notebook, params.given(checked), options)
     (part / "report.html").write_text(
         render.page(nb, failure=failure, show_code=options.show_code),
@@ -243,21 +244,16 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _finish(
-    part: Path, started: datetime, nb: NotebookNode, failure: render.Failure | None, options: Options
-) -> Run:
-    """Judge the run by what it left; a notebook that saved no findings did not do its work."""
+def _finish(part: Path, failure: render.Failure | None, options: Options) -> Run:
+    """Judge the run by what it left; what a run that broke off had saved does not count."""
     saved = part / "findings.json"
     fallback = part.name.removeprefix(".").removesuffix(".part")
-    found = json.loads(saved.read_text(encoding="utf-8")) if saved.exists() and failure is None else None
-    if found is None:
-        why = failure or render.Failure(
-            "failed", "the notebook ended without saving its findings (case.save())"
-        )
+    if failure is not None:
         provenance = {"run": fallback, "rcakit": __version__}
-        content = document.failed(why.status, why.reason, options.target, provenance)
+        content = document.failed(failure.status, failure.reason, options.target, provenance)
         saved.write_text(document.dumps(content), encoding="utf-8", errors="backslashreplace")
-        return Run(fallback, why.status, part.parent / fallback, 2, why.reason)  # type: ignore[arg-type]
+        return Run(fallback, failure.status, part.parent / fallback, 2, failure.reason)
+    found = json.loads(saved.read_text(encoding="utf-8"))
     named = found["provenance"].get("run", "")
     id_ = named if _RUN_ID.fullmatch(named) and not (part.parent / named).exists() else fallback
     return Run(id_, found["status"], part.parent / id_, exit_code(found, options.fail_on))

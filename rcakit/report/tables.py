@@ -5,6 +5,7 @@ pandas' own renderer leaves an empty header cell and no caption; `Styler` does n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
@@ -12,13 +13,15 @@ from itertools import islice
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
-from rcakit.report.html import Html, code, details, esc, join, pre, tag, when
+from rcakit.report.html import Html, attribute, between, code, details, esc, join, pre, tag, when
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from rcakit.evidence import Evidence
 
+NOTHING = Html("")
+_LABEL = re.compile(r"[A-Za-z0-9 -]+")
 LIMIT = 50
 """Rows shown of a table unless said otherwise; the whole set is in the CSV file beside the report."""
 
@@ -53,33 +56,49 @@ class Style:
     wide: frozenset[str] = frozenset()
 
 
-def table(columns: Sequence[object], rows: Iterable[Sequence[object]], style: Style) -> Html:
-    """Render rows of cells. A cell is `Html`, text, a number, a moment or None."""
+def table(
+    columns: Sequence[object], rows: Iterable[Sequence[object]], style: Style, note: Html = NOTHING
+) -> Html:
+    """Render rows of cells. A cell is `Html`, text, a number, a moment or None; `note` stands in the caption."""
     rows = list(rows)
     total = len(rows) if style.total is None else style.total
     shown = rows[: style.limit]
-    labels = [esc(column) for column in columns]
-    head = "".join(f'<th scope="col">{label}</th>' for label in labels)
-    body = "".join(_row(row, labels, style) for row in shown)
-    kind = ' class="cards"' if style.cards else ""
+    head = "".join(f"<th scope=col>{esc(column)}</th>" for column in columns)
+    wide = [column in style.wide for column in columns]
+    body = "".join(_row(row, wide, style) for row in shown)
     count = _count(len(shown), total, style)
+    kind = _labels(columns, style) if style.cards else ""
+    # Columns of any number and width may have to be scrolled: then the keyboard must reach them.
+    scroll = (
+        ""
+        if style.cards or len(columns) < 3
+        else f" tabindex=0 role=region aria-label={attribute(style.caption)}"
+    )
     return Html(
-        f'<div class="table"><table{kind}><caption>{esc(style.caption)} <small>{count}</small></caption>'
+        f"<div class=table{scroll}><table{kind}><caption>{esc(style.caption)} <small>{count}</small>{note}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _row(row: Sequence[object], labels: Sequence[str], style: Style) -> str:
-    first = _cell(row[0], labels[0], style, header=True) if style.head else ""
-    rest = list(zip(row, labels, strict=True))[1 if style.head else 0 :]
-    return f"<tr>{first}{''.join(_cell(value, label, style) for value, label in rest)}</tr>"
+def _labels(columns: Sequence[object], style: Style) -> str:
+    """The labels of the cards' lines, as style variables: --c2 is the label of the second column."""
+    labels = [str(column) for column in columns]
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"labels of cards are plain words, not {labels}")
+    given = [f"--c{n}:'{label}'" for n, label in enumerate(labels, 1) if label not in style.wide]
+    return f' class=cards style="{";".join(given)}"'
 
 
-def _cell(value: object, label: str, style: Style, *, header: bool = False) -> str:
-    mark = f' data-label="{label}"' if style.cards and not header and label not in style.wide else ""
-    number = ' class="number"' if isinstance(value, Number) and not isinstance(value, bool) else ""
-    name, scope = ("th", ' scope="row"') if header else ("td", "")
-    return f"<{name}{scope}{mark}{number}>{cell(value)}</{name}>"
+def _row(row: Sequence[object], wide: Sequence[bool], style: Style) -> str:
+    cells = [_cell(value, broad) for value, broad in zip(row, wide, strict=True)]
+    first = f"<th scope=row>{cell(row[0])}</th>" if style.head else cells[0]
+    return f"<tr>{first}{''.join(cells[1:])}</tr>"
+
+
+def _cell(value: object, wide: bool) -> str:
+    number = isinstance(value, Number) and not isinstance(value, bool)
+    kind = " class=wide" if wide else " class=number" if number else ""
+    return f"<td{kind}>{cell(value)}</td>"
 
 
 def cell(value: object) -> str:
@@ -110,9 +129,16 @@ def _count(shown: int, total: int, style: Style) -> str:
 
 
 def records(items: Iterable[Any], style: Style, columns: Mapping[str, Callable[[Any], object]]) -> Html:
-    """A row for each item, a column for each named function of it."""
+    """A row for each item, a column for each named function of it.
+
+    What is the same in every one of four or more rows is said once, in the caption.
+    """
     rows = [[value(item) for value in columns.values()] for item in items]
-    return table(list(columns), rows, style)
+    same = [n > 0 and len(rows) > 3 and len({cell(row[n]) for row in rows}) == 1 for n in range(len(columns))]
+    said = [join(name, ": ", Html(cell(rows[0][n]))) for n, name in enumerate(columns) if same[n]]
+    note = tag("p", "All: ", *between(said, " · ")) if said else NOTHING
+    kept = [[value for n, value in enumerate(row) if not same[n]] for row in rows]
+    return table([name for n, name in enumerate(columns) if not same[n]], kept, style, note)
 
 
 def plain(items: Sequence[Any] | pd.DataFrame, style: Style) -> Html:
@@ -130,27 +156,17 @@ def _getter(name: str) -> Callable[[Any], object]:
     return lambda item: getattr(item, name)
 
 
-def evidence(item: Evidence, *, limit: int = LIMIT, open_: bool = False) -> Html:
-    """One query: how it was asked and when, as whom, what it answered; closed until somebody wants it."""
-    rows = "no rows" if not item.row_count else f"{item.row_count:,} row{'s' * (item.row_count != 1)}"
-    summary = join(
-        tag("b", item.id), " ", item.name, tag("small", f" {rows}", "" if not item.error else " · refused")
-    )
-    facts = tag(
-        "p",
-        when(item.taken_at),
-        f" UTC · {item.seconds:.3f} s · as role ",
-        code(item.role),
-        class_="meta",
-    )
-    return details(
-        summary,
-        facts,
-        _answer(item, limit),
-        pre(item.sql.strip(), f"SQL of {item.id}"),
-        id_=item.id,
-        open_=open_,
-    )
+def evidence(item: Evidence, *, limit: int = LIMIT, open_: bool = False, below: Html = NOTHING) -> Html:
+    """One query: how it was asked and when, as whom, what it answered; closed until somebody wants it.
+
+    `limit` 0 leaves the rows to the CSV file. `below` is put at the end.
+    """
+    number = "refused" if item.error else f"{item.row_count:,} row{'s' * (item.row_count != 1)}"
+    summary = join(tag("b", item.id), " ", item.name, " ", tag("small", number))
+    asked = join(when(item.taken_at), f" UTC · {item.seconds:.3f} s · as ", code(item.role))
+    facts = tag("p", asked, f" · with {item.params}" if item.params else "", class_="meta")
+    sql = pre(item.sql.strip())
+    return details(summary, facts, sql, _answer(item, limit), below, id_=item.id, open_=open_)
 
 
 def _answer(item: Evidence, limit: int) -> Html:
@@ -158,12 +174,19 @@ def _answer(item: Evidence, limit: int) -> Html:
         return tag("p", "The server refused it: ", item.error)
     if not item.row_count:
         return tag("p", "It returned no rows.")
-    style = Style(
-        f"Answer to {item.id}",
-        limit,
-        item.row_count,
-        head=False,
-        source=f"evidence/{item.id}.csv",
-        cards=False,
-    )
+    source = f"evidence/{item.id}.csv"
+    if not limit:
+        return tag("p", "The rows are in ", code(source), " beside this page.")
+    style = Style(f"Answer to {item.id}", limit, item.row_count, head=False, source=source)
     return table(item.columns, islice(item.rows, limit), style)
+
+
+def alike(text: str, other: str) -> tuple[tuple[str, str], ...] | None:
+    """The words of `text` that stand where `other` has different ones; None when they differ in more than that.
+
+    >>> alike("count rows of venues", "count rows of locations")
+    (('venues', 'locations'),)
+    """
+    words, others = text.split(), other.split()
+    pairs = dict.fromkeys((a, b) for a, b in zip(words, others, strict=False) if a != b)
+    return tuple(pairs) if len(words) == len(others) and len(pairs) <= 2 else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rcakit.causes import SYMPTOMS
 from rcakit.facts import Finding
 from rcakit.report import tables
-from rcakit.report.html import Html, chip, code, details, join, tag
+from rcakit.report.html import Html, between, breakable, chip, code, details, join, tag
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -36,6 +36,11 @@ def later(*keys: str) -> Html:
         if missing
         else Html("")
     )
+
+
+def _hint(rows: Sequence[Finding]) -> str:
+    one = len({row.hint for row in rows}) == 1
+    return rows[0].hint + ("" if one else "; likewise for the others")
 
 
 def advice(cause: Cause) -> str:
@@ -77,12 +82,7 @@ def anchors(case: Case) -> dict[int, str]:
 def refs(ids: Iterable[str]) -> Html:
     """Links to evidence: E3, E5."""
     links = [tag("a", id_, href=f"#{id_}") for id_ in ids]
-    return join(*_between(links, ", ")) if links else Html("–")
-
-
-def _between(parts: Sequence[Html], comma: str) -> Iterator[object]:
-    for number, part in enumerate(parts):
-        yield from (comma, part) if number else (part,)
+    return join(*between(links, ", ")) if links else Html("–")
 
 
 def symptoms(case: Case) -> list[Finding]:
@@ -91,24 +91,22 @@ def symptoms(case: Case) -> list[Finding]:
 
 
 def findings(case: Case, rows: Sequence[Finding], caption: str) -> Html:
-    """A table of findings, each with its anchor; folded when long, a hint that all share is said once, below."""
+    """A table of findings, each with its anchor; folded when long, a hint that all share, names apart, is said once."""
     places = anchors(case)
-    hints = list(dict.fromkeys(row.hint for row in rows))
-    shared = len(hints) == 1 and len(rows) > 1
+    shared = len(rows) > 1 and all(tables.alike(row.hint, rows[0].hint) is not None for row in rows)
 
-    def said(row: Finding) -> Html:
-        hint = Html("") if shared else tag("p", row.hint, class_="hint")
-        where = tag("p", code(row.where), class_="meta") if row.where else Html("")
-        return join(row.message, where, hint)
+    def said(row: Finding) -> object:
+        return row.message if shared else join(row.message, tag("p", row.hint, class_="hint"))
 
     columns = {
         "Finding": lambda row: tag("a", places[id(row)], id=places[id(row)], href=f"#{places[id(row)]}"),
         "Severity": lambda row: chip(row.severity, row.severity),
         "Object": lambda row: code(row.object),
         "What": said,
+        "Where": lambda row: tag("small", breakable(row.where)) if row.where else "–",
         "Evidence": lambda row: refs(row.evidence),
     }
     style = tables.Style(caption, limit=None, cards=True, noun="finding", wide=frozenset({"What"}))
-    below = tag("p", tag("b", "What to do: "), hints[0], class_="hint") if shared else Html("")
+    below = tag("p", tag("b", "What to do: "), _hint(rows), class_="hint") if shared else Html("")
     whole = join(tables.records(rows, style, columns), below)
     return details(f"{caption}: {plural(len(rows), 'finding')}", whole) if len(rows) > FOLD else whole

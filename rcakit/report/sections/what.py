@@ -6,12 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rcakit.report import figures, tables
-from rcakit.report.html import Html, chip, code, join, tag, when
+from rcakit.report.html import Html, breakable, chip, code, details, join, tag, when
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
     from rcakit.case import Case
     from rcakit.causes import Cause
+    from rcakit.facts import Dependant
     from rcakit.placement import Placement
 
 _VERDICTS = {
@@ -185,20 +186,34 @@ def _without_effect(case: Case) -> object:
 
 
 def _five_accounts(case: Case) -> Html:
+    amiss = [row for row in case.placement if row.verdict != "agrees"]
+    agree = [row for row in case.placement if row.verdict == "agrees"]
+    if not amiss:
+        return _accounts(agree, "Every declared table in five accounts")
+    parts = [_accounts(amiss, "Declared tables on whose place the accounts differ")]
+    if agree:
+        rest = _accounts(agree, "Declared tables that are where all accounts say")
+        parts.append(details(f"{common.plural(len(agree), 'table')} on which all accounts agree", rest))
+    return join(*parts)
+
+
+def _accounts(rows: list[Placement], caption: str) -> Html:
     columns = {
-        "Model": lambda row: join(row.model, tag("p", code(row.where), class_="meta") if row.where else ""),
-        "Intended": lambda row: _intended(row),
+        "Model": _model,
+        "Verdict": lambda row: chip(_VERDICTS[row.verdict], row.verdict),
+        "Intended": _intended,
         "Declared": lambda row: code(row.spelling.db_table),
-        "Recorded": lambda row: row.recorded,
+        "Recorded": lambda row: breakable(row.recorded),
         "Replayed": lambda row: row.replayed,
         "Observed": lambda row: code(row.relation) if row.relation else "nowhere",
-        "Verdict": lambda row: chip(_VERDICTS[row.verdict], row.verdict),
     }
-    style = tables.Style(
-        "Every declared table in five accounts", cards=True, noun="table", source="findings.json"
-    )
-    worst = sorted(case.placement, key=lambda row: row.verdict in ("agrees", "pending", "unknown"))
-    return tables.records(worst, style, columns)
+    style = tables.Style(caption, cards=True, noun="table", source="findings.json")
+    return tables.records(rows, style, columns)
+
+
+def _model(row: Placement) -> Html:
+    where = row.where if row.verdict != "agrees" else None
+    return join(breakable(row.model), tag("p", breakable(where), class_="meta") if where else "")
 
 
 def _intended(row: Placement) -> object:
@@ -235,18 +250,24 @@ def _dependants(case: Case, affected: set[int]) -> Html:
     found = [row for row in case.reading.dependants if row.relation in affected]
     if not found:
         return common.nothing("No view, function, foreign key or trigger hangs on them.")
-    by_oid = case.observed.by_oid
+    by_name = [row for row in found if row.bound != "oid"]
+    by_oid = [row for row in found if row.bound == "oid"]
+    breaking = _hanging(case, by_name, "What a rename breaks: bound by name") if by_name else Html("")
+    rest = _hanging(case, by_oid, "Bound to the object itself: survives a rename") if by_oid else Html("")
+    return join(
+        breaking,
+        details(f"{len(by_oid)} more hang on them, and would survive a rename", rest) if by_oid else rest,
+    )
+
+
+def _hanging(case: Case, rows: list[Dependant], caption: str) -> Html:
+    relations = case.observed.by_oid
     columns = {
         "Dependant": lambda row: code(row.dependant),
         "Kind": lambda row: row.kind,
-        "Hangs on": lambda row: code(by_oid[row.relation].qualified) if row.relation in by_oid else "?",
-        "Bound by": lambda row: (
-            "the object itself: survives a rename"
-            if row.bound == "oid"
-            else "its name in text: a rename breaks it"
-        ),
+        "Hangs on": lambda row: code(relations[row.relation].qualified) if row.relation in relations else "?",
     }
-    return tables.records(found, tables.Style("What hangs on them", noun="dependant", cards=True), columns)
+    return tables.records(rows, tables.Style(caption, noun="dependant", cards=True), columns)
 
 
 def timeline(case: Case) -> Html:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from rcakit.report import figures, tables
-from rcakit.report.html import Html, chip, code, details, join, pre, tag
+from rcakit.report.html import Html, between, breakable, chip, code, details, join, pre, tag
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from rcakit.case import Case
     from rcakit.causes import Cause
+    from rcakit.evidence import Evidence
     from rcakit.facts import Finding, Verdict
     from rcakit.placement import Placement
 
@@ -25,25 +28,103 @@ _SPELLINGS = {
     "quoted": "exactly this name, wherever search_path leads",
     "invalid": "no name at all",
 }
-EVIDENCE_ROWS = 8
-"""Rows of a query's answer shown in the page; the CSV file beside it has them all."""
+BY_HAND = "asked by hand"
+"""The name of what a person asked with `case.query`."""
+SHOWN = 3
+"""Rows of a cited answer that the page shows; the CSV file beside it has them all."""
 
 
 def evidence(case: Case) -> Html:
     """Names and guards as PostgreSQL sees them, then every query that was asked, with its answer."""
-    queries = [tables.evidence(item, limit=EVIDENCE_ROWS) for item in case.evidence]
+    cited = {id_ for row in case.findings for id_ in row.evidence}
+    said = "Read-only, and all of one moment. Whole answers are in "
+    groups = _groups(case.evidence)
+    used = [group for group in groups if cited & {item.id for item in group} or group[0].name == BY_HAND]
     return join(
         _spellings(case),
         _guards(case),
-        tag("h3", "Every query that was asked"),
-        tag(
-            "p",
-            "In one read-only transaction, all of one moment. Each opens; the rows are in ",
-            code("evidence/"),
-            " beside this page.",
-        ),
-        *queries,
+        tag("h3", "The queries findings rest on"),
+        tag("p", said, code("evidence/"), " beside this page."),
+        *(map(_query, used)),
+        _background([group for group in groups if group not in used]),
     )
+
+
+def _background(groups: list[list[Evidence]]) -> Html:
+    """Queries that fill the accounts, and that no finding cites; those that are alike share a row."""
+    if not groups:
+        return Html("")
+    columns = {
+        "Query": lambda group: common.listed((item.id for item in group), limit=2),
+        "Name": lambda group: group[0].name,
+        "SQL": lambda group: _where_sql_is(group[0]),
+        "Answer": lambda group: join(*between([_short_answer(item) for item in group], ", ")),
+        "Seconds": lambda group: f"{sum(item.seconds for item in group):.3f}",
+        "UTC": lambda group: group[0].taken_at,
+        "Role": lambda group: code(group[0].role),
+    }
+    style = tables.Style("Asked to fill the accounts", limit=None, noun="question", cards=True)
+    number = sum(map(len, groups))
+    return details(
+        f"{common.plural(number, 'query').replace('querys', 'queries')} that no finding rests on",
+        tables.records(groups, style, columns),
+    )
+
+
+def _where_sql_is(item: Evidence) -> Html:
+    """The text itself, or the file of rcakit that holds exactly this text."""
+    file = files("rcakit") / "sql" / f"{item.name}.sql"
+    if (
+        item.name.isidentifier()
+        and file.is_file()
+        and file.read_text(encoding="utf-8").strip() == item.sql.strip()
+    ):
+        return code(f"rcakit/sql/{item.name}.sql")
+    return code(" ".join(item.sql.split())) if len(item.sql) < 160 else pre(item.sql.strip())
+
+
+def _groups(items: Iterable[Evidence]) -> list[list[Evidence]]:
+    """Queries that are the same but for a word or two stand together; the first is shown in full."""
+    groups: list[list[Evidence]] = []
+    for item in items:
+        like = (
+            group
+            for group in groups
+            if group[0].columns == item.columns and tables.alike(item.sql, group[0].sql) is not None
+        )
+        if (group := next(like, None)) is not None and not item.error:
+            group.append(item)
+        else:
+            groups.append([item])
+    return groups
+
+
+def _query(group: list[Evidence]) -> Html:
+    first, *others = group
+    if not others:
+        return tables.evidence(first, limit=SHOWN)
+    columns = {
+        "Query": lambda item: tag("span", item.id, id=item.id),
+        "Instead of": lambda item: _words(item, first, 1),
+        "Stands": lambda item: _words(item, first, 0),
+        "Answer": _short_answer,
+        "Seconds": lambda item: f"{item.seconds:.3f}",
+    }
+    style = tables.Style(f"The same as {first.id}, with other words", limit=None, noun="question", cards=True)
+    return tables.evidence(first, limit=SHOWN, below=tables.records(others, style, columns))
+
+
+def _words(item: Evidence, first: Evidence, side: int) -> Html:
+    pairs = tables.alike(item.sql, first.sql) or ()
+    return join(*(code(pair[side]) for pair in pairs)) if pairs else Html("–")
+
+
+def _short_answer(item: Evidence) -> object:
+    if item.error:
+        return f"refused: {item.error}"
+    if item.row_count == 1 and len(item.columns) == 1:
+        return item.rows[0][0]
+    return common.plural(item.row_count, "row")
 
 
 def _spellings(case: Case) -> Html:
@@ -72,40 +153,47 @@ def _spellings(case: Case) -> Html:
 
 
 def _guards(case: Case) -> Html:
+    """The guards that kept a migration from its work, by migration; then every other condition."""
     if not case.guards:
         return common.nothing("No migration holds a condition that could skip its work.")
+    shut: dict[str, list[Verdict]] = {}
+    others: list[Verdict] = []
+    for row in case.guards:
+        closed = row.as_catalog is False and not row.guard.negated
+        (shut.setdefault(row.guard.migration, []) if closed else others).append(row)
+    shown = [_verdicts(rows, f"Guards of {label} that are false", "error") for label, rows in shut.items()]
+    rest = _verdicts(others, "Other conditions in migrations", "quiet") if others else Html("")
+    return join(*shown, details(f"{common.plural(len(others), 'other condition')}", rest) if others else rest)
+
+
+def _verdicts(rows: list[Verdict], caption: str, false: str) -> Html:
     columns = {
-        "Migration": lambda row: join(
-            code(row.guard.migration), tag("p", code(row.guard.where or ""), class_="meta")
-        ),
         "Asks for": _asked,
-        "As the role sees it": lambda row: _truth(row.as_role),
-        "As the catalog has it": lambda row: _truth(row.as_catalog),
+        "Migration": lambda row: join(
+            code(row.guard.migration), tag("p", breakable(row.guard.where or ""), class_="meta")
+        ),
+        "As the role sees it": lambda row: _truth(row.as_role, false),
+        "As the catalog has it": lambda row: _truth(row.as_catalog, false),
         "Otherwise": lambda row: {"none": "nothing, silently"}.get(row.guard.otherwise, row.guard.otherwise),
-        "Nearest name there is": lambda row: code(row.nearest.qualified) if row.nearest else "–",
+        "Nearest name": lambda row: code(row.nearest.qualified) if row.nearest else "–",
+        "Evidence": lambda row: common.refs(row.evidence),
     }
-    style = tables.Style("Guards of the migrations, evaluated now", noun="guard", head=False, cards=True)
-    order: list[Verdict] = sorted(case.guards, key=lambda row: row.as_catalog is not False)
-    conditions = dict.fromkeys(row.guard.condition for row in order if row.guard.condition)
-    written = details(
-        f"The conditions as they are written: {len(conditions)}",
-        *(pre(text, "condition") for text in conditions),
-    )
-    return join(tables.records(order, style, columns), written if conditions else Html(""))
+    return tables.records(rows, tables.Style(caption, limit=None, noun="guard", cards=True), columns)
 
 
 def _asked(row: Verdict) -> object:
     guard = row.guard
     if guard.kind == "exception":
-        return f"no condition: a handler that swallows {common.listed(guard.swallows) or 'errors'}"
-    named = join(*(code(name) for name in guard.relations)) if guard.relations else code(guard.condition)
-    return join("absence of ", named) if guard.negated else named
+        return f"a handler that swallows {common.listed(guard.swallows) or 'errors'}"
+    if not guard.relations:
+        return code(guard.condition)
+    return join("absence of " if guard.negated else "", *(code(name) for name in guard.relations))
 
 
-def _truth(value: bool | None) -> Html:
+def _truth(value: bool | None, false: str) -> Html:
     if value is None:
         return chip("unknown", "could not tell")
-    return chip("good", "true") if value else chip("error", "false")
+    return chip("quiet", "true") if value else chip(false, "false")
 
 
 def answer(frame: pd.DataFrame) -> Html:
