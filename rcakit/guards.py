@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from rcakit import harmless, nearest
+from rcakit.errors import SqlError
 from rcakit.evidence import Recorder
 from rcakit.facts import Catalog, Guard, Unread, Verdict
 from rcakit.names import parse as parse_name
@@ -59,11 +60,29 @@ def _verdict(guard: Guard, asked: _Asked) -> Verdict:
     unread = None
     if answer.unread:
         text = f"{guard.migration}: condition not evaluated, {answer.unread}: {shorten(guard.condition)}"
-        unread = Unread("observed", text, guard.where, blocking=not guard.negated and not guard.function)
+        unread = Unread("observed", text, guard.where, blocking=not _innocent(guard))
     near = None
     if answer.as_catalog is False and not guard.negated:
         near = nearest.nearest(guard.relations, asked.catalog)
     return Verdict(guard, answer.as_role, answer.as_catalog, near, answer.evidence, unread)
+
+
+def _innocent(guard: Guard) -> bool:
+    """No verdict rests on its answer: an idempotent create, a DROP .. IF EXISTS, a function nobody called, mere rows."""
+    drops = guard.kind == "clause" and all(effect.kind == "drop" for effect in guard.effects)
+    rows = not guard.effects and all(_only_rows(text) for text in guard.guarded)
+    return guard.negated or bool(guard.function) or drops or rows
+
+
+def _only_rows(sql: str) -> bool:
+    """The text changes rows and nothing else, as far as it tells."""
+    try:
+        return {each.kind for each in parse(sql)} <= _ROWS
+    except SqlError:
+        return False
+
+
+_ROWS = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "ConstraintsSetStmt"})
 
 
 @dataclass(frozen=True)

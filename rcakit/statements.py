@@ -36,9 +36,20 @@ def _sql(fields: Node, scope: Scope, reading: Reading) -> Work:
     query = scope.text(fields["sqlstmt"], statement=True)
     if not fields.get("into"):
         return _plain(query, scope, reading, fields)
+    if not _selects(query):  # INSERT .. RETURNING .. INTO: no condition can ask that again
+        scope.forget(fields)
+        return _plain(query, scope, reading, fields)
     _into(fields, scope, query)
     scope.values["found"] = f"EXISTS ({query})"
     return Work()
+
+
+def _selects(query: str) -> bool:
+    """A query that can be part of an expression: it changes nothing, not even in a WITH."""
+    found = _parsed(query)
+    changing = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+    kinds = [kind for each in found for kind, _ in walk(each.node)]
+    return len(found) == 1 and found[0].kind == "SelectStmt" and not set(kinds).intersection(changing)
 
 
 def _plain(text: str, scope: Scope, reading: Reading, fields: Node) -> Work:
@@ -87,11 +98,12 @@ def _execute(fields: Node, scope: Scope, reading: Reading) -> Work:
         query = value if isinstance(value, str) else ""
     except Unknown:
         query = ""
-    if fields.get("into"):
+    if fields.get("into") and (not query or _selects(query)):
         _into(fields, scope, query)
         if not query:
             scope.forget({"fields": fields["target"]})
         return Work()
+    scope.forget(fields)
     if query:
         return _plain(query, scope, reading, fields)
     reading.tell(

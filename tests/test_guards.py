@@ -281,6 +281,25 @@ def test_a_refused_condition_is_unread_and_names_the_reason(incident: str) -> No
     assert "uses the function pg_sleep" in verdict.unread.reason
 
 
+@pytest.mark.parametrize(
+    ("sql", "blocking"),
+    [
+        ("DROP FUNCTION IF EXISTS lost(integer)", False),
+        ("DO $$ BEGIN IF EXISTS (SELECT 1 FROM plain) THEN DELETE FROM plain; END IF; END $$", False),
+        (
+            "DO $$ BEGIN IF EXISTS (SELECT 1 FROM plain) THEN ALTER TABLE plain SET SCHEMA adm; END IF; END $$",
+            True,
+        ),
+        ("DO $$ BEGIN IF EXISTS (SELECT 1 FROM plain) THEN PERFORM move_all(); END IF; END $$", True),
+    ],
+)
+def test_only_what_a_verdict_rests_on_blocks(incident: str, sql: str, blocking: bool) -> None:
+    """Rows are not judged, and dropping what may not be there is innocent; both are still told."""
+    (verdict,) = verdicts(incident, sql)
+    assert verdict.unread is not None
+    assert verdict.unread.blocking is blocking
+
+
 def test_a_condition_with_an_error_is_unread(incident: str) -> None:
     verdict = asks(incident, "'public.nope'::regclass IS NOT NULL")
     assert verdict.as_role is None

@@ -332,6 +332,25 @@ def test_what_cannot_be_told_is_unread(sql: str, reason: str, blocking: bool) ->
     assert (row.account, row.blocking) == ("declared", blocking)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT\n INTO log (at) VALUES (now()) ON CONFLICT DO NOTHING RETURNING id INTO found_id;",
+        "UPDATE log SET at = now() RETURNING id INTO found_id;",
+        "WITH gone AS (DELETE FROM log RETURNING id) SELECT max(id) INTO found_id FROM gone;",
+        "EXECUTE 'DELETE FROM log RETURNING id' INTO found_id;",
+    ],
+)
+def test_a_row_that_a_change_returned_is_a_value_nobody_can_ask_for_again(change: str) -> None:
+    """No condition may repeat an INSERT: the variable is unknown from there on, and the rest is read."""
+    guard = clean(
+        do(f"{change} IF found_id IS NULL THEN ALTER TABLE a SET SCHEMA b; END IF;", "found_id int;")
+    )[-1]
+    assert (guard.kind, guard.condition) == ("if", "found_id IS NULL")
+    guard = clean(do(f"{change} IF NOT FOUND THEN ALTER TABLE a SET SCHEMA b; END IF;", "found_id int;"))[-1]
+    assert guard.condition == "NOT FOUND"
+
+
 def test_errors_name_line_column_and_excerpt() -> None:
     with pytest.raises(SqlError, match="line 3, column 9") as caught:
         pgparse.parse("SELECT 'é\n\né' FORM x y")
