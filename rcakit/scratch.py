@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import pwd
 import secrets
 import shlex
 import stat
@@ -168,6 +167,11 @@ def server(
     Raises ScratchError (it does not start, is running already, belongs to another version or account) and
     MissingExtra (no PostgreSQL at all).
     """
+    if os.name == "nt":
+        raise ScratchError(
+            "a scratch PostgreSQL cannot be started on Windows",
+            hint="run rcakit in WSL, or name a database of your own with --dsn-env or --service",
+        )
     data = None if data is None else Path(data).absolute()
     account = _account(data)
     found = choose(binaries, needed=None if data is None else _major_of(data), prefer=prefer)
@@ -203,6 +207,8 @@ def _account(data: Path | None) -> Account | None:
         return None
     if data is not None and data.exists() and (owner := data.stat()).st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
+    import pwd  # not there on Windows, where this module must import all the same
+
     for user in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(user)
