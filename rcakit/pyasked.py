@@ -27,8 +27,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class Condition:
+    """`always` is its value on PostgreSQL, where the engine alone decides it; None where it does not."""
+
     python: str
     sql: str
+    always: bool | None = None
 
     def opposite(self) -> Condition:
         tree = ast.parse(self.python, mode="eval").body
@@ -38,7 +41,8 @@ class Condition:
             python = ast.unparse(ast.Compare(tree.left, [_OPPOSITE[type(tree.ops[0])]()], tree.comparators))
         else:
             python = f"not ({self.python})"
-        return Condition(python, f"({self.sql}) IS NOT TRUE" if self.sql else "")
+        always = None if self.always is None else not self.always
+        return Condition(python, f"({self.sql}) IS NOT TRUE" if self.sql else "", always)
 
 
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -60,7 +64,45 @@ def condition(node: ast.expr, scope: Scope) -> Condition | None:
         sql = _to_sql(node, scope)
     except Unknown:
         sql = ""
-    return Condition(ast.unparse(node), sql)
+    return Condition(ast.unparse(node), sql, _always(node, scope))
+
+
+def _always(node: ast.expr, scope: Scope) -> bool | None:
+    """What the condition is on PostgreSQL, whatever the database holds; None when that cannot be told."""
+    match node:
+        case ast.BoolOp(op=operator, values=values):
+            parts = [_always(each, scope) for each in values]
+            decisive = isinstance(operator, ast.Or)
+            return decisive if decisive in parts else None if None in parts else not decisive
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inner = _always(operand, scope)
+            return None if inner is None else not inner
+        case ast.Name(id="schema_editor"):
+            return True
+        case ast.Compare(
+            left=ast.Name(id="schema_editor"), ops=[operator], comparators=[ast.Constant(value=None)]
+        ):
+            return isinstance(operator, ast.IsNot | ast.NotEq)
+        case ast.Compare(left=left, ops=[operator], comparators=[right]):
+            return _engine(left, operator, right, scope)
+    return None
+
+
+def _engine(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope) -> bool | None:
+    """`vendor == "sqlite"` and its like."""
+    other = right if _is_vendor(left) else left if _is_vendor(right) else None
+    if other is None:
+        return None
+    try:
+        value = fold(other, scope.constants)
+    except Unknown:
+        return None
+    same = "postgresql" in value if isinstance(value, tuple) else value == "postgresql"
+    return same != isinstance(operator, ast.NotEq | ast.NotIn | ast.IsNot)
+
+
+def _is_vendor(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "vendor"
 
 
 def _decides(node: ast.AST, scope: Scope) -> bool:
@@ -79,6 +121,8 @@ def _to_sql(node: ast.expr, scope: Scope) -> str:
         return _comparison(node.left, node.ops[0], node.comparators[0], scope)
     if isinstance(node, ast.Name) and scope.answers.get(node.id):
         return scope.answers[node.id]
+    if isinstance(node, ast.Name) and node.id == "schema_editor":
+        return "TRUE"  # Django always hands one in
     return _truth(node, scope)
 
 
@@ -94,9 +138,9 @@ def _truth(node: ast.expr, scope: Scope) -> str:
 
 def _comparison(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope) -> str:
     negated = isinstance(operator, ast.NotEq | ast.NotIn | ast.IsNot)
-    if isinstance(left, ast.Attribute) and left.attr == "vendor":
+    if _is_vendor(left):
         asked = _vendor(fold(right, scope.constants))
-    elif isinstance(right, ast.Attribute) and right.attr == "vendor":
+    elif _is_vendor(right):
         asked = _vendor(fold(left, scope.constants))
     elif isinstance(operator, ast.In | ast.NotIn) and _lists_tables(right):
         asked = _visible(fold(left, scope.constants))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from rcakit.sqlfold import Unknown, Value, sql_literal
 
-__all__ = ["Constant", "Unknown", "fold", "query"]
+__all__ = ["Constant", "Unknown", "fold", "query", "sketch"]
 
 Constant = Value
 Names = Mapping[str, Constant]
@@ -36,6 +36,60 @@ def query(call: ast.Call, names: Names) -> str:
     if not isinstance(sql, str):
         raise Unknown
     return sql if params is None else _with_params(sql, params)
+
+
+def sketch(call: ast.Call, names: Names) -> str:
+    """The SQL of `execute` with a made-up name for every part that is not a constant. Raises Unknown when no part is."""
+    keywords = {each.arg: each.value for each in call.keywords}
+    arguments = [*call.args, *(keywords[name] for name in ("sql", "params") if name in keywords)]
+    if not arguments:
+        raise Unknown
+    text = _outline(arguments[0], names)
+    return text.replace("%s", "NULL") if len(arguments) > 1 else text
+
+
+_MADE_UP = "made_up_name"
+
+
+def _outline(node: ast.expr, names: Names) -> str:
+    """The constant parts of a text; what is put together in another way than by f-string, +, % or format is Unknown."""
+    try:
+        return _text(fold(node, names))
+    except Unknown:
+        pass
+    match node:
+        case ast.JoinedStr(values=values):
+            return "".join(_part(each, names) for each in values)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _part(left, names) + _part(right, names)
+        case ast.BinOp(left=left, op=ast.Mod()):
+            return _filled(_outline(left, names))
+        case ast.Call(func=ast.Attribute(value=value, attr="format")):
+            parts = string.Formatter().parse(_outline(value, names))
+            return "".join(text + (_MADE_UP if field is not None else "") for text, field, _, _ in parts)
+        case ast.Call(func=ast.Attribute(value=value, attr="strip"), args=[]):
+            return _outline(value, names)
+    raise Unknown
+
+
+def _part(node: ast.expr, names: Names) -> str:
+    try:
+        return _outline(node, names)
+    except Unknown:
+        return _MADE_UP
+
+
+def _filled(template: str) -> str:
+    """%s, %d and %(name)s replaced."""
+    if not _simple(template):
+        raise Unknown
+    pieces, rest = [], template
+    while "%" in rest:
+        before, _, rest = rest.partition("%")
+        rest = rest.partition(")")[2] if rest.startswith("(") else rest
+        pieces += [before, {"%": "%", "d": "0"}.get(rest[:1], _MADE_UP)]
+        rest = rest[1:]
+    return "".join([*pieces, rest])
 
 
 def _with_params(sql: str, params: Constant) -> str:

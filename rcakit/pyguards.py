@@ -20,7 +20,7 @@ from rcakit.errors import SqlError
 from rcakit.facts import Effect, Else, Guard, Unread, Where
 from rcakit.pgparse import expression, shorten
 from rcakit.pyasked import Condition, Scope, condition
-from rcakit.pyfold import Constant, Unknown, fold, query
+from rcakit.pyfold import Constant, Unknown, fold, query, sketch
 
 _DATABASE_ERRORS = frozenset(
     {"BaseException", "DataError", "DatabaseError", "Error", "Exception", "IntegrityError", "InternalError",
@@ -62,7 +62,6 @@ class _Reading:
     where: Where | None
     guards: list[Guard] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
-    cursors: set[str] = field(default_factory=set)
 
     def tell(self, reason: str, *, blocking: bool = True) -> None:
         self.unread.append(Unread("declared", f"{self.migration}: {reason}", self.where, blocking))
@@ -123,7 +122,7 @@ def _run(body: Sequence[ast.stmt], scope: Scope, reading: _Reading) -> _Work:
         if isinstance(node, ast.If):
             inner, gate = _if(node, scope, reading)
             if gate is not None:
-                rest = _run(body[position + 1 :], scope, reading)
+                rest = _branch(body[position + 1 :], scope, reading, dead=gate.always is False)
                 _guard(reading, "return", node, gate, rest, inner.otherwise)
                 work.add(rest)
                 return work
@@ -138,11 +137,13 @@ def _run(body: Sequence[ast.stmt], scope: Scope, reading: _Reading) -> _Work:
 def _if(node: ast.If, scope: Scope, reading: _Reading) -> tuple[_Work, Condition | None]:
     """What the branches do, and the condition for the rest to run when one of them leaves."""
     asked = condition(node.test, scope)
-    done, other = _run(node.body, scope.copy(), reading), _run(node.orelse, scope.copy(), reading)
+    always = asked.always if asked else None
+    done = _branch(node.body, scope.copy(), reading, dead=always is False)
+    other = _branch(node.orelse, scope.copy(), reading, dead=always is True)
     _drop_assigned(node, scope)
     work = _Work(done.texts + other.texts, done.effects + other.effects, done.leaves and other.leaves,
                  done.raises and other.raises)  # fmt: skip
-    if asked is None:
+    if asked is None or (always is False and not (done.leaves or done.raises)):
         return work, None
     if done.leaves != other.leaves and not (done.raises or other.raises):
         leaver, gate = (done, asked.opposite()) if done.leaves else (other, asked)
@@ -150,6 +151,14 @@ def _if(node: ast.If, scope: Scope, reading: _Reading) -> tuple[_Work, Condition
     _guard(reading, "if", node, asked, done, other.otherwise)
     _guard(reading, "if", node, asked.opposite(), other, done.otherwise)
     return work, None
+
+
+def _branch(body: Sequence[ast.stmt], scope: Scope, reading: _Reading, *, dead: bool) -> _Work:
+    """`_run`; a branch for another engine is another dialect, and does nothing here but leave."""
+    if not dead:
+        return _run(body, scope, reading)
+    work = _run(body, scope, _Reading(reading.migration, reading.operation, reading.where))
+    return _Work(leaves=work.leaves, raises=work.raises, says=work.says)
 
 
 def _statement(node: ast.stmt, scope: Scope, reading: _Reading) -> _Work:
@@ -304,7 +313,8 @@ def _execute(call: ast.Call, scope: Scope, reading: _Reading) -> _Work:
         sql = query(call, scope.constants)
     except Unknown:
         shown = shorten(ast.unparse(call))
-        reading.tell(f"line {call.lineno}: SQL that is only known at run time: {shown}")
+        reason = f"line {call.lineno}: SQL that is only known at run time: {shown}"
+        reading.tell(reason, blocking=not _plain(call, scope))
         return _Work(texts=[shown])
     found, unread = plpgsql.guards(
         sql, migration=reading.migration, operation=reading.operation, where=reading.where
@@ -317,6 +327,15 @@ def _execute(call: ast.Call, scope: Scope, reading: _Reading) -> _Work:
         scope.fetched = sql.strip().rstrip(";")
         return _Work()
     return _Work([sql], list(plpgsql.effects(sql)))
+
+
+def _plain(call: ast.Call, scope: Scope) -> bool:
+    """Whatever the unknown parts are, the statement is one that does its work or fails: nothing in it is a guard."""
+    try:
+        found, unread = plpgsql.guards(sketch(call, scope.constants), migration="")
+    except Unknown:
+        return False
+    return not found and not unread
 
 
 def _reads(sql: str) -> bool:

@@ -232,3 +232,73 @@ def test_mutated_source_never_raises(text: str, at: int, cut: int, put: str) -> 
     found, unread = read(text[:at] + put + text[at + cut :])
     assert isinstance(found, tuple)
     assert all(each.reason for each in unread)
+
+
+# ------------------------------------------------------------------ what real migrations do
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'if schema_editor.connection.vendor == "sqlite":\n    schema_editor.execute("PRAGMA legacy_alter_table = OFF")',
+        'if connection.vendor in ("mysql", "oracle"):\n    schema_editor.execute("ALTER TABLE a RENAME TO b")',
+        'if connection.vendor == "mysql":\n    schema_editor.execute("ALTER TABLE IF EXISTS a RENAME TO b")',
+        'if connection.vendor == "postgresql":\n    return\nschema_editor.execute("ALTER TABLE a ENGINE = InnoDB")',
+        'if not connection.vendor == "mysql":\n    pass\nelse:\n    schema_editor.execute("ALTER TABLE a ENGINE = x")',
+    ],
+)
+def test_what_is_for_another_engine_is_neither_read_nor_judged(body: str) -> None:
+    assert read(body) == ((), ())
+
+
+def test_the_branch_for_postgresql_is_read() -> None:
+    guard = one(
+        'if vendor_of.vendor == "mysql":\n    schema_editor.execute("ALTER TABLE a ENGINE = x")\n'
+        'elif "t" in connection.introspection.table_names():\n    schema_editor.execute("DROP TABLE t")'
+    )
+    assert (guard.kind, guard.relations) == ("if", (Name(None, "t"),))
+
+
+def test_a_schema_editor_is_always_there() -> None:
+    guard = one(
+        'if schema_editor is not None and schema_editor.connection.vendor == "postgresql":\n'
+        '    schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")'
+    )
+    assert guard.sql == "(TRUE) AND ('postgresql' IN ('postgresql'))"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "f'ALTER TABLE {table} ALTER COLUMN path TYPE VARCHAR(255) COLLATE \"C\"'",
+        "f'CREATE INDEX {table}_path ON {table} (path)'",
+        "'ALTER TABLE ' + table + ' ADD COLUMN c int'",
+        "'ALTER TABLE %s ADD COLUMN %s int' % (table, column)",
+        "'ALTER TABLE %(table)s ADD COLUMN c int' % names",
+        "'ALTER TABLE {} ADD COLUMN {column} int'.format(table, column=column)",
+        "'UPDATE ' + table + ' SET a = %s', [value]",
+    ],
+)
+def test_a_plain_statement_on_a_table_known_at_run_time_blocks_nothing(sql: str) -> None:
+    found, (row,) = read(f"schema_editor.execute({sql})")
+    assert found == ()
+    assert "only known at run time" in row.reason
+    assert not row.blocking
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "text",
+        "load(path)",
+        "f'ALTER TABLE IF EXISTS {table} SET SCHEMA adm'",
+        "f'CREATE TABLE IF NOT EXISTS {table} (id int)'",
+        "f'DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_tables WHERE tablename = {table}) THEN DROP TABLE x; END IF; END $$'",
+        "f'DO $$ BEGIN EXECUTE {text}; END $$'",
+        "f'{verb} TABLE a SET SCHEMA adm'",
+        "'ALTER TABLE %-10s ADD COLUMN c int' % table",
+    ],
+)
+def test_a_text_that_may_hold_a_guard_still_blocks(sql: str) -> None:
+    _, (row,) = read(f"schema_editor.execute({sql})")
+    assert row.blocking
