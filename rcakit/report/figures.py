@@ -52,8 +52,8 @@ _SETTINGS: dict[Any, Any] = {
     "font.size": 10,
     "text.parse_math": False,
 }
-WIDTH = 7.2
-"""Inches: 518 CSS pixels, so that text of 10 points stays readable at the width of a phone."""
+WIDTH = 5.2
+"""Inches, about 500 CSS pixels: text of 10 points stays readable when a phone makes it narrower."""
 
 
 @dataclass(frozen=True)
@@ -139,15 +139,15 @@ def placement(rows: Sequence[Placement]) -> Figure | Html:
 def _matrix(
     axes: Axes, meant: list[str], found: list[str], pairs: Counter[tuple[str, str]], verdicts: dict[Any, str]
 ) -> None:
-    left, row, top = 130.0, 30.0, 30.0 * len(meant) + 8
-    column = min((WIDTH * 72 - left - 6) / len(found), 130)
+    left, row, top = 100.0, 30.0, 30.0 * len(meant) + 8
+    column = min((WIDTH * 72 - left - 6) / len(found), 110)
     _text(axes, left - 8, top + 38, "meant for ↓", ha="right", color=SOFT, size=9)
     _text(axes, left, top + 38, "found in →", ha="left", color=SOFT, size=9)
     for across, schema in enumerate(found):
         _text(axes, left + (across + 0.5) * column, top + 14, short(schema, int(column / 6.5)), weight="bold")
     for down, schema in enumerate(meant):
         y = top - (down + 1) * row
-        _text(axes, left - 8, y + row / 2, short(schema, 18), ha="right", weight="bold")
+        _text(axes, left - 8, y + row / 2, short(schema, 14), ha="right", weight="bold")
         for across, other in enumerate(found):
             number = pairs[schema, other]
             kind = _look(verdicts.get((schema, other), ""), number)
@@ -220,10 +220,10 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _symptom(number: int) -> str:
-    return f"The symptom: {number} {'finding' if number == 1 else 'findings'} about the database as it is now"
+    return f"Symptom: {number} {'finding' if number == 1 else 'findings'} in the database as it is"
 
 
-_NODE = (66.0, WIDTH * 72 - 66.0 - 66.0)
+_NODE = (34.0, WIDTH * 72 - 34.0 - 50.0)
 """Left edge and width of a node, in points; the margins are for the arrows that pass others by."""
 
 
@@ -237,7 +237,7 @@ def _node(axes: Axes, y: float, height: float, id_: str, role: str, title: str) 
             (left, y), width, height, boxstyle=style, facecolor=face, edgecolor=edge, linewidth=1.2, zorder=2
         )
     )
-    label = "\n".join(textwrap.wrap(visible(title), 54)[:2])
+    label = "\n".join(textwrap.wrap(visible(title), 44)[:2])
     if last:
         _text(axes, left + width / 2, y + height / 2, label, weight="bold", color=BAD, zorder=3)
         return
@@ -286,7 +286,7 @@ def timeline(events: Sequence[Event]) -> Figure | Html:
     with mpl.rc_context(_SETTINGS):
         canvas = Canvas(figsize=(WIDTH, (30 * len(lanes) + 44) / 72))
         FigureCanvasSVG(canvas)
-        axes = canvas.add_axes((0.2, 34 / (30 * len(lanes) + 44), 0.77, 1 - 38 / (30 * len(lanes) + 44)))
+        axes = canvas.add_axes((0.28, 34 / (30 * len(lanes) + 44), 0.69, 1 - 38 / (30 * len(lanes) + 44)))
         _lanes(axes, events, lanes)
         svg = _svg(canvas)
     first, last = events[0], events[-1]
@@ -319,7 +319,7 @@ def _lanes(axes: Axes, events: Sequence[Event], lanes: list[str]) -> None:
             clip_on=False,
         )
     axes.set_ylim(len(lanes) - 0.5, -0.5)
-    axes.set_yticks(range(len(lanes)), [short(lane, 20) for lane in lanes], color=INK, parse_math=False)
+    axes.set_yticks(range(len(lanes)), [short(lane, 17) for lane in lanes], color=INK, parse_math=False)
     span = (events[-1].at - events[0].at).total_seconds()
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
     axes.xaxis.set_major_formatter(

@@ -136,7 +136,7 @@ def records(items: Iterable[Any], style: Style, columns: Mapping[str, Callable[[
     rows = [[value(item) for value in columns.values()] for item in items]
     same = [n > 0 and len(rows) > 3 and len({cell(row[n]) for row in rows}) == 1 for n in range(len(columns))]
     said = [join(name, ": ", Html(cell(rows[0][n]))) for n, name in enumerate(columns) if same[n]]
-    note = tag("p", "All: ", *between(said, " · ")) if said else NOTHING
+    note = tag("div", "All: ", *between(said, " · ")) if said else NOTHING
     kept = [[value for n, value in enumerate(row) if not same[n]] for row in rows]
     return table([name for n, name in enumerate(columns) if not same[n]], kept, style, note)
 

@@ -79,9 +79,12 @@ def anchors(case: Case) -> dict[int, str]:
     return result
 
 
-def refs(ids: Iterable[str]) -> Html:
-    """Links to evidence: E3, E5."""
-    links = [tag("a", id_, href=f"#{id_}") for id_ in ids]
+def refs(ids: Iterable[str], limit: int = 4) -> Html:
+    """Links to evidence in order: E3, E5; more than `limit` are counted."""
+    order = sorted(ids, key=lambda id_: (len(id_), id_))
+    links: list[object] = [tag("a", id_, href=f"#{id_}") for id_ in order[:limit]]
+    if len(order) > limit:
+        links.append(f"{len(order) - limit} more, named with the findings")
     return join(*between(links, ", ")) if links else Html("–")
 
 

@@ -201,7 +201,8 @@ def _accounts(rows: list[Placement], caption: str) -> Html:
     columns = {
         "Model": _model,
         "Verdict": lambda row: chip(_VERDICTS[row.verdict], row.verdict),
-        "Intended": _intended,
+        "Intended": lambda row: code(row.intended.target) if row.intended else "no account of it",
+        "Says so": lambda row: row.intended.source if row.intended else "–",
         "Declared": lambda row: code(row.spelling.db_table),
         "Recorded": lambda row: breakable(row.recorded),
         "Replayed": lambda row: row.replayed,
@@ -214,12 +215,6 @@ def _accounts(rows: list[Placement], caption: str) -> Html:
 def _model(row: Placement) -> Html:
     where = row.where if row.verdict != "agrees" else None
     return join(breakable(row.model), tag("p", breakable(where), class_="meta") if where else "")
-
-
-def _intended(row: Placement) -> object:
-    if row.intended is None:
-        return "no account of it"
-    return join(code(row.intended.target), tag("p", row.intended.source, class_="meta"))
 
 
 def impact(case: Case) -> Html:
