@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import select
 import subprocess
 import time
@@ -27,7 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rcakit import catalog, evidence, guards, outcome, structure
+from rcakit import evidence, guards, outcome, structure
 from rcakit.diff import Change
 from rcakit.errors import ConnectionFailed, ProjectError, ScratchError
 from rcakit.facts import Catalog, Migration, Unread, Verdict
@@ -115,7 +114,7 @@ def hold(
     play = _Play(server, database, on_step, options)
     try:
         with ExitStack() as stack:
-            stack.enter_context(_roles(server, options.roles))
+            play.token = stack.enter_context(_roles(server, options.roles))
             with _started(command, project, server, options.timeout) as child:
                 ledger = play.run(child, stack)
             yield ledger
@@ -250,25 +249,28 @@ def _started(command: list[str], project: Path, server: Server, timeout: float) 
 
 
 @contextmanager
-def _roles(server: Server, wanted: Sequence[str]) -> Iterator[None]:
-    """The roles that are missing; they and those the migrations make go again, unless a kept database needs them."""
-    had = _role_names(server)
+def _roles(server: Server, wanted: Sequence[str]) -> Iterator[str]:
+    """Make the missing roles; they and those the migrations make go again, unless a kept database needs them.
+
+    The value tells this server from any other: when it was started, to the microsecond.
+    """
     with server.connect() as connection:
+        had = _role_names(connection)
         for role in dict.fromkeys(wanted):
             if role not in had:
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        started = connection.execute("SELECT extract(epoch FROM pg_postmaster_start_time())::text").fetchone()
     try:
-        yield
+        yield str(started[0] if started else "")
     finally:
         with suppress(psycopg.OperationalError), server.connect() as connection:
-            for role in _role_names(server) - had:
+            for role in _role_names(connection) - had:
                 with suppress(psycopg.errors.DependentObjectsStillExist):
                     connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
-def _role_names(server: Server) -> set[str]:
-    with server.connect() as connection:
-        return {str(name) for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+def _role_names(connection: psycopg.Connection[Any]) -> set[str]:
+    return {str(name) for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
 
 
 # ------------------------------------------------------------------ one replay
@@ -304,6 +306,7 @@ class _Play:
         self, server: Server, database: str | None, on_step: OnStep | None, options: Options
     ) -> None:
         self.server, self.database, self.on_step, self.options = server, database, on_step, options
+        self.token = ""
         self.lost: ScratchError | None = None
         self.steps: list[Step] = []
         self.unread: list[Unread] = []
@@ -316,6 +319,7 @@ class _Play:
         self.alias: _Alias | None = None
         self.begun: _Begun | None = None
         self.clean: Catalog | None = None
+        self.end: Catalog | None = None
 
     def run(self, child: _Child, stack: ExitStack) -> Ledger:
         began = time.monotonic()
@@ -324,7 +328,6 @@ class _Play:
                 for line in child.lines():
                     getattr(self, "_" + line.pop("kind"))(line, child, stack, looking)
                 self._finish(child)
-                end = self._end_state()
             except (psycopg.OperationalError, ProjectError, ConnectionFailed) as error:
                 self.lost = self._lost(child)
                 if self.lost is None:
@@ -332,7 +335,7 @@ class _Play:
                 raise self.lost from error
         return Ledger(
             steps=tuple(self.steps),
-            catalog=end,
+            catalog=cast(Catalog, self.end),
             databases=dict(self.names),
             server_version=self.server.version,
             framework=self.project["framework"],
@@ -355,20 +358,14 @@ class _Play:
             )
         return None
 
-    def _end_state(self) -> Catalog:
-        alias = "default" if "default" in self.names else next(iter(self.names))
-        with evidence.session(self._conninfo(alias), run="replay") as recorder:
-            return catalog.read(recorder)
-
     # ------------------------------------------------------------ what the replayer says
 
     def _project(self, line: dict[str, Any], child: _Child, stack: ExitStack, _: ExitStack) -> None:
         self.project = line
-        token = secrets.token_hex(8)
         for each in line["databases"]:
             alias, same = each["alias"], each["same_as"]
             if same == alias or same not in {other["alias"] for other in line["databases"]}:
-                self.names[alias] = self._database(alias, token, stack)
+                self.names[alias] = self._database(alias, stack)
             if not each["postgresql"]:
                 reason = f"the alias {alias!r} is no PostgreSQL database ({each['engine'] or 'no engine'}): replayed on one"
                 self.unread.append(Unread("replayed", reason, blocking=False))
@@ -384,27 +381,16 @@ class _Play:
             host=str(self.server.socket),
             port="5432",
             user=SUPERUSER,
-            token=token,
+            token=self.token,
             names=self.names,
             reverse=self.options.reverse,
             counters=self.options.counters,
         )
 
-    def _database(self, alias: str, token: str, stack: ExitStack) -> str:
-        own = alias == "default" and self.database is not None
-        name = str(self.database) if own else stack.enter_context(self.server.database("replay"))
-        where, setting = sql.Identifier(name), sql.Identifier("rcakit.scratch")
-        with self.server.connect() as connection:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} SET {} = {}").format(where, setting, sql.Literal(token))
-            )
-        if own:
-            stack.callback(self._quietly, sql.SQL("ALTER DATABASE {} RESET {}").format(where, setting))
-        return name
-
-    def _quietly(self, statement: sql.Composed) -> None:
-        with suppress(psycopg.OperationalError), self.server.connect() as connection:
-            connection.execute(statement)
+    def _database(self, alias: str, stack: ExitStack) -> str:
+        if alias == "default" and self.database is not None:
+            return self.database
+        return stack.enter_context(self.server.database("replay"))
 
     def _conninfo(self, alias: str) -> str:
         """As the project itself connects, its own `options` included."""
@@ -423,7 +409,7 @@ class _Play:
         child.answer()
 
     def _begin(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
-        finish = self._look()
+        finish = self._look(line["touched"])
         facts = line["facts"]
         begun = _Begun(
             line["migration"],
@@ -476,9 +462,15 @@ class _Play:
         child.at = f"the signals after migrating {line['alias']}"
         child.answer()
 
-    def _signals(self, _: dict[str, Any], child: _Child, *__: ExitStack) -> None:
-        self.after += self._alias.tracker.look().changes()
+    def _signals(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
+        look = self._alias.tracker.look(_written(line["touched"]))
         child.answer()
+        self.after += look.changes()
+        self._end()
+
+    def _end(self) -> None:
+        """The state the first alias, which is the default one, ends in."""
+        self.end = self.end or self._alias.tracker.catalog()
 
     def _unread(self, line: dict[str, Any], *_: object) -> None:
         where = django_live._where(line["where"])
@@ -488,7 +480,7 @@ class _Play:
         """A failed migration has no line after it."""
         if self.begun is not None and self.begun.done:
             self._look()()
-        child.at = "the end state"
+            self._end()
 
     # ------------------------------------------------------------ looks and steps
 
@@ -503,15 +495,13 @@ class _Play:
     def _amend(self, back: Back) -> None:
         self.steps[-1] = replace(self.steps[-1], reverse=back)
 
-    def _look(self) -> Callable[[], None]:
+    def _look(self, signals: Mapping[str, Sequence[int]] | None = None) -> Callable[[], None]:
         """Look at the database now; what is returned makes the step of it, while the replayer goes on."""
         begun, self.begun = self.begun, None
         if begun is None:
-            look = self._alias.tracker.look() if not self.steps or not self.options.reverse else None
-            if look:
-                self.before += tuple(
-                    change for change in look.changes() if "django_migrations" not in str(change)
-                )
+            look = self._alias.tracker.look(_written(signals))
+            told = (change for change in look.changes() if "django_migrations" not in str(change))
+            self.before += tuple(told)
             return lambda: None
         look = self._alias.tracker.look(_written(begun.done.get("touched")))
         return lambda: self.steps.append(self._step(begun, look))
@@ -522,10 +512,8 @@ class _Play:
         self.unread += unread
         if found:
             begun.before = self._alias.tracker.catalog()
-            with evidence.session(self._alias.conninfo, run="replay") as recorder:
-                begun.verdicts = guards.evaluate(
-                    found, recorder, replace(begun.before, server=recorder.server)
-                )
+            with self._alias.tracker.recorder() as recorder:
+                begun.verdicts = guards.evaluate(found, recorder, begun.before)
 
     def _step(self, begun: _Begun, look: Look) -> Step:
         done, changes = begun.done, look.changes()

@@ -10,14 +10,16 @@ Nobody else may write between the looks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import psycopg
 
 from rcakit import facts
 from rcakit.diff import Change, diff
-from rcakit.evidence import TupleLoader, query
+from rcakit.evidence import Recorder, TupleLoader, query
 from rcakit.facts import Catalog, Server
 from rcakit.others import OTHERS, Other, others_changed
 
@@ -26,7 +28,12 @@ Written = Mapping[int, tuple[int, int, int]]
 
 _SETTINGS = """\
 select set_config('search_path', '', false), set_config('jit', 'off', false), set_config('TimeZone', 'UTC', false),
-    set_config('quote_all_identifiers', 'off', false), set_config('rcakit.schemas', '', false)"""
+    set_config('quote_all_identifiers', 'off', false), set_config('rcakit.schemas', '', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false)"""
+
+_QUESTIONS = """\
+select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', '30s', true),
+    set_config('lock_timeout', '5s', true), set_config('plan_cache_mode', 'auto', true)"""
 
 # what is read for a relation, a function or a schema: name of the .sql file -> (column that holds its OID, row)
 _OF_RELATIONS: dict[str, tuple[str, Any]] = {
@@ -45,6 +52,21 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "schemas": ("oid", facts.Schema),
     "grants": ("object", facts.Grant),
 }
+
+_SOURCES: dict[str, frozenset[str]] = {
+    "relations": frozenset({"pg_class", "pg_inherits", "pg_description", "pg_namespace"}),
+    "columns": frozenset({"pg_attribute"}),
+    "defaults": frozenset({"pg_attrdef"}),
+    "constraints": frozenset({"pg_constraint", "pg_attribute", "pg_namespace"}),
+    "indexes": frozenset({"pg_index", "pg_class", "pg_attribute", "pg_namespace"}),
+    "sequences": frozenset({"pg_sequence"}),
+    "views": frozenset({"pg_rewrite"}),
+    "triggers": frozenset({"pg_trigger", "pg_class", "pg_attribute", "pg_namespace"}),
+    "functions": frozenset({"pg_proc", "pg_namespace"}),
+    "schemas": frozenset({"pg_namespace", "pg_description"}),
+    "grants": frozenset({"pg_class", "pg_proc", "pg_namespace"}),
+}
+"""Kind -> the catalogs whose rows, or whose names in a definition, it is made of."""
 
 _YOUNG = "age(t.xmin) <= age(%(horizon)s::text::xid)"
 _FINDERS = {
@@ -88,6 +110,8 @@ class _Touched:
     relations: set[int] = field(default_factory=set)
     functions: set[int] = field(default_factory=set)
     schemas: set[int] = field(default_factory=set)
+    vanished: set[int] = field(default_factory=set)
+    """Relations that are no more."""
 
     def of(self, kind: str) -> set[int]:
         if kind in _OF_RELATIONS:
@@ -117,6 +141,9 @@ class Tracker:
         for name in ("int2[]", "int4[]", "oid[]", "name[]", "text[]"):
             info = connection.adapters.types[name.removesuffix("[]")]
             connection.adapters.register_loader(info.array_oid, TupleLoader)
+        connection.prepare_threshold = (
+            0  # the same few queries at every look: planning them costs more than running
+        )
         connection.execute(_SETTINGS)
         self._names = dict(
             connection.execute(
@@ -133,14 +160,13 @@ class Tracker:
         """Read what was written since the last look. `written` None: every catalog is suspected."""
         counts = self._by_name(written)
         touched, horizon = self._find(counts)
-        fresh = self._read(touched)
-        others = self._other_changes(counts)
+        fresh, others = self._read(touched, counts)
         before = self._part(touched)
         if counts.get("pg_type", (0, 0))[1]:
             self._types.clear()
         self._replace(touched, fresh)
         self._horizon = horizon
-        self._learn_types(fresh["columns"] if self._types else self._all("columns"))
+        self._learn_types(fresh.get("columns", ()) if self._types else self._all("columns"))
         return Look(before, self._part(touched), others)
 
     def catalog(self) -> Catalog:
@@ -151,6 +177,15 @@ class Tracker:
         """A relation's qualified name, "" when there is none of that OID."""
         found = self._rows["relations"].get(oid)
         return str(found[0].qualified) if found else ""
+
+    @contextmanager
+    def recorder(self) -> Iterator[Recorder]:
+        """The same session for questions: one read-only transaction, bounded in time."""
+        with self._connection.transaction():
+            self._connection.execute(_QUESTIONS)
+            recorder = Recorder(self._connection)
+            recorder.server = self.server
+            yield recorder
 
     # ------------------------------------------------------------ what was touched
 
@@ -183,7 +218,8 @@ class Tracker:
             if name in gone
         }
         if "pg_class" in gone:
-            touched.relations |= rows["relations"].keys() - alive["pg_class"]
+            touched.vanished |= rows["relations"].keys() - alive["pg_class"]
+            touched.relations |= touched.vanished
             touched.relations |= _owners(rows["indexes"], alive["pg_class"])
         if "pg_constraint" in gone:
             touched.relations |= _owners(rows["constraints"], alive["pg_constraint"])
@@ -211,25 +247,42 @@ class Tracker:
 
     # ------------------------------------------------------------ reading and keeping
 
-    def _read(self, touched: _Touched) -> dict[str, list[Any]]:
-        wanted = {kind: oids for kind in _KINDS if (oids := touched.of(kind))}
-        cursors = {}
+    def _read(
+        self, touched: _Touched, counts: Mapping[str, tuple[int, int, int]]
+    ) -> tuple[dict[str, list[Any]], tuple[Change, ...]]:
+        """The rows of all kinds that may be others now, and the changes in other catalogs, in one round trip."""
+        wanted = {
+            kind: oids
+            for kind in _KINDS
+            if (oids := touched.of(kind)) and not _SOURCES[kind].isdisjoint(counts)
+        }
+        cursors, others = {}, {}
         with self._connection.pipeline():
             for kind, oids in wanted.items():
                 key, make = _KINDS[kind]
                 cursors[kind] = self._connection.cursor(binary=True)
                 cursors[kind].row_factory = lambda _, make=make: make._make
                 cursors[kind].execute(_query(kind, key), [sorted(oids)])
-        return {kind: cursors[kind].fetchall() if kind in cursors else [] for kind in _KINDS}
+            for name, sql in OTHERS.items():
+                if name in counts:
+                    others[name] = self._connection.execute(sql)
+        fresh = {kind: cursor.fetchall() for kind, cursor in cursors.items()}
+        return fresh, tuple(self._other_changes(others))
 
     def _replace(self, touched: _Touched, fresh: Mapping[str, list[Any]]) -> None:
         for kind, (key, _) in _KINDS.items():
             rows = self._rows[kind]
-            for oid in touched.of(kind):
+            for oid in touched.of(kind) if kind in fresh else touched.vanished:
                 rows.pop(oid, None)
-            for row in fresh[kind]:
+            for row in fresh.get(kind, ()):
                 oid = getattr(row, key)
                 rows[oid] = (*rows.get(oid, ()), row)
+
+    def _other_changes(self, answers: Mapping[str, psycopg.Cursor[Any]]) -> Iterator[Change]:
+        for name, cursor in answers.items():
+            now = {key: Other(*rest) for key, *rest in cursor}
+            yield from others_changed(self._others[name], now)
+            self._others[name] = now
 
     def _learn_types(self, columns: Iterable[facts.Column]) -> None:
         pairs = {(column.type_oid, column.typmod) for column in columns} - self._types.keys()
@@ -237,15 +290,6 @@ class Tracker:
             oids, typmods = zip(*sorted(pairs), strict=True)
             rows = self._connection.execute(_TYPES, [list(oids), list(typmods)])
             self._types |= {(oid, typmod): name for oid, typmod, name in rows}
-
-    def _other_changes(self, counts: Mapping[str, tuple[int, int, int]]) -> tuple[Change, ...]:
-        found: list[Change] = []
-        for name, sql in OTHERS.items():
-            if name in counts:
-                now = {key: Other(*rest) for key, *rest in self._connection.execute(sql)}
-                found += others_changed(self._others[name], now)
-                self._others[name] = now
-        return tuple(found)
 
     # ------------------------------------------------------------ as a Catalog
 
@@ -272,5 +316,6 @@ def _owners(rows: Mapping[int, tuple[Any, ...]], alive: set[int]) -> set[int]:
     return {relation for relation, parts in rows.items() if any(part.oid not in alive for part in parts)}
 
 
+@cache
 def _query(kind: str, key: str) -> bytes:
     return f"select * from (\n{query(kind)}\n) q where q.{key} = any (%s::oid[])".encode()  # noqa: S608

@@ -175,8 +175,8 @@ class Watch:
         self.heard: Any = None
         connection.ensure_connection()
         self.listen()
-        (row,) = self.rows("SELECT current_setting('rcakit.scratch', true)")
-        if row[0] != order["token"]:
+        (row,) = self.rows("SELECT extract(epoch FROM pg_postmaster_start_time())::text, current_database()")
+        if list(row) != [order["token"], order["names"][connection.alias]]:
             raise Stop("elsewhere", alias=connection.alias)
         self.counted = connection.pg_version >= 150000 and order.get("counters", True)
         oids = [str(int(oid)) for (oid,) in self.rows(CATALOGS)]
@@ -372,6 +372,7 @@ class Replay:
         self.connection, self.talk, self.order, self.places = connection, talk, order, places
         self.watch = Watch(connection, order)
         self.reader = Migrations(talk.tell, places)
+        self.mark = self.watch.wrote()
         base: Any = import_module("django.db.migrations.executor").MigrationExecutor
         replay = self
 
@@ -402,9 +403,10 @@ class Replay:
         with self.connection.execute_wrapper(self.watch):
             state = executor.migrate(targets, plan=plan, state=state.clone())
         self.talk.ask("settled", alias=alias)
+        mark = self.watch.wrote()
         state.clear_delayed_apps_cache()
         signals.emit_post_migrate_signal(0, False, alias, apps=state.apps, plan=plan)
-        self.talk.ask("signals", alias=alias)
+        self.talk.ask("signals", alias=alias, touched=written(mark, self.watch.wrote()))
 
     def migration(self, executor: Any, state: Any, migration: Any) -> Any:
         """Apply one migration through Django's own method, between two looks of the parent."""
@@ -419,7 +421,9 @@ class Replay:
                 self.connection.alias, migration.app_label
             ),
             facts=self.reader.fact(migration) if free else None,
+            touched=written(self.mark, self.watch.wrote()) if self.mark else None,
         )
+        self.mark = None
         told, after, _ = self.once(migration, lambda: executor.apply_migration(state, migration))
         (self.talk.tell if before is None else self.talk.ask)("done", **told)
         if told["error"]:

@@ -1,0 +1,189 @@
+"""What the ledger costs: a replay against plain `manage.py migrate` of the same project, on the same server.
+
+    python benchmarks/replay.py [--runs 3] [--project DIR --settings MODULE --python PATH] [20 500]
+
+Projects of that many migrations are generated (five applications that depend on each other; models, columns, indexes,
+SQL with and without guards, data). Both ways run in turn, each in a new database; the ratio is of the medians, process
+start and end included. Bound: 1.2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rcakit import replay, scratch
+from rcakit.sources import django_live
+
+BOUND = 1.2
+APPS = 5
+
+MANAGE = """\
+import os, sys
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+"""
+
+SETTINGS = f"""\
+import os
+SECRET_KEY = "not-a-secret"
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", *[f"app{{n}}" for n in range({APPS})]]
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.postgresql", "NAME": os.environ.get("BENCH_NAME", ""),
+             "HOST": os.environ.get("BENCH_HOST", ""), "PORT": "5432", "USER": "postgres"}}}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+"""
+
+FILE = """\
+from django.db import migrations, models
+
+
+def fill(apps, editor):
+    apps.get_model("{app}", "Model{model}").objects.create()
+
+
+class Migration(migrations.Migration):
+    dependencies = {depends!r}
+    operations = [{operations}]
+"""
+
+GUARDED = (
+    "DO $$ BEGIN IF EXISTS (SELECT FROM information_schema.tables WHERE table_schema = 'public' "
+    "AND table_name = 'legacy_{model}') THEN ALTER TABLE legacy_{model} RENAME TO app_{model}; END IF; END $$"
+)
+
+
+def operations(app: str, number: int, model: int) -> str:
+    """The operations of the `number`th migration of an application whose newest model is `model`."""
+    pick = number % 10
+    if pick in (0, 5):
+        key = (
+            f", ('other', models.ForeignKey('{app}.Model{model - 1}', models.CASCADE, null=True))"
+            if model
+            else ""
+        )
+        fields = f"('id', models.BigAutoField(primary_key=True)), ('name', models.CharField(max_length=30, default=''))"
+        return f"migrations.CreateModel('Model{model}', [{fields}, ('at', models.DateTimeField(null=True)){key}])"
+    name = f"'model{model}'"
+    return {
+        1: f"migrations.AddField({name}, 'more', models.IntegerField(default=0))",
+        2: f"migrations.AlterField({name}, 'name', models.CharField(max_length=60, default=''))",
+        3: f"migrations.AddIndex({name}, models.Index(fields=['name'], name='{app}_{model}_name'))",
+        4: "migrations.RunPython(fill, migrations.RunPython.noop)",
+        6: f"migrations.AddField({name}, 'code', models.CharField(max_length=9, null=True, unique=True))",
+        7: f"migrations.AlterModelOptions({name}, {{'verbose_name': 'a model'}})",
+        8: f"migrations.RunSQL({GUARDED.format(model=model)!r}, '')",
+        9: f"migrations.AlterField({name}, 'at', models.DateTimeField(null=True, db_index=True))",
+    }[pick]
+
+
+def generate(directory: Path, count: int) -> Path:
+    """A project of `count` migrations, besides those of Django's own applications."""
+    (directory / "manage.py").write_text(MANAGE)
+    (directory / "settings.py").write_text(SETTINGS)
+    for at in range(APPS):
+        (directory / f"app{at}" / "migrations").mkdir(parents=True)
+        for package in (f"app{at}", f"app{at}/migrations"):
+            (directory / package / "__init__.py").touch()
+    for number in range(count):
+        app, own = f"app{number % APPS}", number // APPS
+        model = own // 10 * 2 + (own % 10 >= 5)
+        depends = [(app, f"{own - 1:04}")] if own else []
+        if number % APPS:
+            depends.append((f"app{number % APPS - 1}", f"{own:04}"))
+        text = FILE.format(app=app, model=model, depends=depends, operations=operations(app, own, model))
+        (directory / app / "migrations" / f"{own:04}.py").write_text(text)
+    return directory
+
+
+def plain(server: scratch.Server, project: Path, settings: str | None, python: str) -> None:
+    """`manage.py migrate`, pointed at a database by the replay's own way to do so."""
+    with server.database("plain") as name:
+        pointed = PLAIN.format(socket=str(server.socket), name=name, settings=settings or "settings")
+        environment = {**django_live.environment(), "BENCH_NAME": name, "BENCH_HOST": str(server.socket)}
+        if settings is None:
+            command = [python, "manage.py", "migrate", "--verbosity", "0"]
+        else:
+            command = [python, "-c", pointed]
+        subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+PLAIN = """\
+import os, sys
+sys.path.insert(0, os.getcwd())
+os.environ["DJANGO_SETTINGS_MODULE"] = "{settings}"
+from django.conf import settings
+settings.DATABASES["default"] = {{"ENGINE": "django.db.backends.postgresql", "NAME": "{name}", "HOST": "{socket}",
+                                 "PORT": "5432", "USER": "postgres"}}
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+"""
+
+
+def timed(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def compare(
+    server: scratch.Server, title: str, project: Path, settings: str | None, python: str, runs: int
+) -> float:
+    """Print and return the ratio of medians."""
+    ledger = replay.run(
+        project, settings=settings, python=python, server=server
+    )  # warms caches, and is looked at
+    assert ledger.failed is None, ledger.failed
+    plains, replays = [], []
+    for _ in range(runs):
+        plains.append(timed(lambda: plain(server, project, settings, python)))
+        replays.append(timed(lambda: replay.run(project, settings=settings, python=python, server=server)))
+    ratio = statistics.median(replays) / statistics.median(plains)
+    verdict = "within" if ratio <= BOUND else "OVER"
+    print(
+        f"{title}: {len(ledger.steps)} migrations, {len(ledger.catalog.relations)} relations; "
+        f"migrate {statistics.median(plains):.2f} s, replay {statistics.median(replays):.2f} s, "
+        f"ratio {ratio:.2f} ({min(replays) / min(plains):.2f} of the fastest), {verdict} {BOUND}",
+        flush=True,
+    )
+    return ratio
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("counts", nargs="*", type=int, default=[20, 500])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--project", type=Path)
+    parser.add_argument("--settings")
+    parser.add_argument("--python", default=sys.executable)
+    given = parser.parse_args()
+    ratios = []
+    with scratch.server() as server:
+        print(
+            f"PostgreSQL {server.version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True
+        )
+        if given.project:
+            ratios.append(
+                compare(server, given.project.name, given.project, given.settings, given.python, given.runs)
+            )
+        for count in [] if given.project else given.counts:
+            with tempfile.TemporaryDirectory() as directory:
+                project = generate(Path(directory), count)
+                ratios.append(compare(server, "generated", project, None, given.python, given.runs))
+    return int(max(ratios) > BOUND)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
