@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -78,10 +78,15 @@ class Evidence:
         return len(self.rows)
 
     def frame(self) -> pd.DataFrame:
-        """The rows as a DataFrame, its columns named as in the query. Needs the extra `lab`."""
+        """The rows as a DataFrame, its columns named as in the query. Needs the extra `lab`.
+
+        `attrs["evidence"]` is this evidence without its rows: pandas copies it along.
+        """
         import pandas as pd
 
-        return pd.DataFrame.from_records(list(self.rows), columns=list(self.columns))
+        frame = pd.DataFrame.from_records(list(self.rows), columns=list(self.columns))
+        frame.attrs["evidence"] = replace(self, rows=())
+        return frame
 
 
 class Recorder:

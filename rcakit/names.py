@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import string
-import unicodedata
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -246,15 +245,14 @@ def django_m2m_table(db_table: str, field: str) -> str:
     return f"{head}{name[: MAX_BYTES - 4]}{digest}"
 
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-
-
 def visible(text: str) -> str:
-    r"""Foreign text with control characters and direction overrides written out: "a\nb" shows as `a\nb`.
+    r"""Foreign text with every character seen: controls, direction overrides and odd spaces are written out.
 
     Terminals obey escape sequences and readers trust the order of letters; neither may come from a database.
+
+    >>> print(visible("venues\u202e\n"))
+    venues\u202e\n
     """
-    return "".join(
-        ascii(char)[1:-1] if char in _BIDI or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char
-        for char in text
-    )
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

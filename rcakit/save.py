@@ -1,4 +1,4 @@
-"""What an investigation leaves on disk: findings.json, and every answer as CSV."""
+"""What an investigation leaves on disk: findings.json, and every query with its answer as CSV."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ def write(case: Case, directory: Path) -> Path:
     folder = directory / "evidence"
     folder.mkdir(parents=True, exist_ok=True)
     for item in case.evidence:
+        (folder / f"{item.id}.sql").write_text(
+            item.sql.strip() + "\n", encoding="utf-8", errors="backslashreplace"
+        )
         if item.columns and item.rows:
             _csv(item, folder / f"{item.id}.csv")
     text = document.dumps(document.document(case))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from casefixture import HOSTILE, NOW, Event, make_case
 
+from rcakit.names import visible
 from rcakit.report import figures
 from rcakit.report.figures import Figure
-from rcakit.report.html import Html, visible
+from rcakit.report.html import Html
 
 SVG = "{http://www.w3.org/2000/svg}"
 

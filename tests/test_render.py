@@ -14,8 +14,9 @@ from casefixture import HOSTILE, make_case
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from rcakit.names import visible
 from rcakit.report import render, sections, tables
-from rcakit.report.html import Html, chip, code, esc, lines, pre, tag, visible
+from rcakit.report.html import Html, chip, code, esc, lines, pre, tag
 from rcakit.report.render import Failure
 from rcakit.report.tables import Style
 

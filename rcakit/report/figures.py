@@ -22,7 +22,8 @@ from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from rcakit.report.html import Html, attribute, esc, visible
+from rcakit.names import visible
+from rcakit.report.html import Html, attribute, esc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

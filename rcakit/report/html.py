@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rcakit.names import visible
+
 _BREAK = re.compile(r"\S{8,24}?[._/]+(?=\S{3})|\S{28}(?=\S)")
 _BARE = re.compile(r"[\w#-]+", re.ASCII)
 
@@ -34,17 +36,6 @@ class Html:
 def bundle(markup: str) -> tuple[dict[str, str], dict[str, object]]:
     """A display bundle and its metadata, as IPython's `_repr_mimebundle_` returns them."""
     return {"text/html": markup, "text/plain": "shown as HTML"}, {"text/html": {"rcakit": True}}
-
-
-def visible(text: str) -> str:
-    r"""The text with every character seen: controls, bidirectional overrides, odd spaces as escapes.
-
-    >>> print(visible("venues\u202e\n"))
-    venues\u202e\n
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def esc(value: object) -> str:

@@ -13,17 +13,14 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_origin
-from urllib.parse import urlsplit
 
 import nbformat
 from nbformat import NotebookNode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
+from rcakit.credentials import looks_secret
 from rcakit.errors import ConfigError
 
-_SECRET = re.compile(
-    r"""(?ix) (?:^|[\s?&;,{"'(_-]|pg) (?:password|passwd|passphrase|pwd|secret|token|api[_-]?key) ["']? \s* [=:] \s* \S"""
-)
 _PACKAGE = Path(__file__).parent.parent
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list[str]": list[str]}
 
@@ -61,20 +58,6 @@ class IncidentReport(Parameters):
 
 
 MODELS: Mapping[str, type[Parameters]] = {model.__name__: model for model in (IncidentReport,)}
-
-
-def looks_secret(text: str) -> bool:
-    """Whether a text carries a password: a URL with one, or `password=..` and its like.
-
-    >>> looks_secret("postgresql://app:pw@db/shop"), looks_secret("postgresql://app@db/shop")
-    (True, False)
-    """
-    if _SECRET.search(text):
-        return True
-    try:
-        return any(urlsplit(word).password for word in text.split() if "://" in word)
-    except ValueError:
-        return "@" in text
 
 
 def parse(model: type[Parameters], assignments: Iterable[str]) -> Parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -200,7 +201,10 @@ def answer(frame: pd.DataFrame) -> Html:
     """What `case.query` gave, with the query that gave it."""
     item = frame.attrs.get("evidence")
     style = tables.Style("Answer", head=False)
-    return tables.evidence(item, open_=True) if item is not None else tables.plain(frame, style)
+    if item is None:
+        return tables.plain(frame, style)
+    rows = list(frame.itertuples(index=False, name=None))
+    return tables.evidence(replace(item, columns=tuple(map(str, frame.columns)), rows=rows), open_=True)
 
 
 def causes(case: Case) -> Html:
