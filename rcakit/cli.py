@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LAB = {"IPython", "ipykernel", "jinja2", "jupyter_client", "matplotlib", "nbclient", "nbconvert", "nbformat"}
 _LAB |= {"pandas", "papermill", "sqlalchemy", "traitlets"}
+READER_GONE = 141
+"""What a shell reports for a command whose output nobody reads any more (`| head`)."""
 LEVELS = ("error", "warning", "note", "never")
 
 
@@ -33,9 +35,16 @@ def main() -> None:
 
 
 def _code() -> int:
+    if "_RCAKIT_COMPLETE" in os.environ:  # a shell asks what could come next
+        cli(prog_name="rcakit")
     try:
-        code = cli(standalone_mode=False) or 0
+        with cli.make_context(
+            "rcakit", sys.argv[1:]
+        ) as context:  # cli() would end a broken pipe with 1: findings
+            code = int(cli.invoke(context) or 0)
         sys.stdout.flush()
+    except click.exceptions.Exit as end:  # --help, --version
+        return end.exit_code
     except RcaError as error:
         _complain(error.what, error.hint)
         return error.exit_code
@@ -50,14 +59,14 @@ def _code() -> int:
         _complain("cancelled", "")
         return 130
     except BrokenPipeError:
-        _discard_output()  # the reader has gone (`| head`), and wants to hear nothing of it
-        return 141
+        _discard_output()
+        return READER_GONE
     except OSError as error:
         _discard_output()
         place = f" ({error.filename})" if error.filename else ""
         _complain(f"the operating system refused: {error.strerror}{place}", "mend that, and run it again")
         return 2
-    return int(code)
+    return code
 
 
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtra:
@@ -166,7 +175,9 @@ def _target(options: dict[str, Any]) -> Target:
 @_FORMAT
 @_FAIL_ON
 def check(fmt: str, fail_on: str, **options: Any) -> int:
-    """List what is wrong, and why, as text or JSON; nothing is written.
+    """List what is wrong, and why.
+
+    The rules alone, without a notebook: quick enough for CI. Nothing is written anywhere.
 
     \b
     Exit codes:
@@ -210,7 +221,9 @@ def _read(target: Target) -> Case:
 @_FAIL_ON
 @_SHOW_CODE
 def investigate(out: Path, fail_on: str, show_code: bool, **options: Any) -> int:
-    """Run the incident notebook on a target, write its report, print the path.
+    """Run the incident notebook and write its report.
+
+    What is printed on stdout is the path of the report.
 
     \b
     Example:
@@ -237,7 +250,9 @@ def investigate(out: Path, fail_on: str, show_code: bool, **options: Any) -> int
 @_OUT
 @_SHOW_CODE
 def demo(keep: Path | None, healthy: bool, out: Path, show_code: bool) -> int:
-    """Build a real incident on a throwaway PostgreSQL, and report on it.
+    """Build a real incident on a throwaway PostgreSQL.
+
+    Its migrations really run; then it is investigated, and the path of the report is printed.
 
     The exit code is that of the tour, not of the incident: 0 when the report was written.
 

@@ -1,4 +1,4 @@
-"""What every test may ask for: one scratch PostgreSQL a session, one database a test."""
+"""What every test may ask for: one scratch PostgreSQL a session, one database a test, one demo for those that only look."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from rcakit import scratch
+from rcakit import demo, scratch
 from rcakit.binaries import installed
+from rcakit.case import Case, open_case
 from rcakit.errors import RcaError
 
 
@@ -60,3 +62,43 @@ def connection(conninfo: str) -> Iterator[psycopg.Connection]:
     """An autocommit superuser connection to the test's own database."""
     with psycopg.connect(conninfo, autocommit=True) as opened:
         yield opened
+
+
+# ------------------------------------------------------------------ the demo, built once, for whoever only looks
+
+
+@pytest.fixture(scope="session")
+def demo_dir(server: scratch.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The demo incident's directory; every command works in it without arguments. Look, do not touch."""
+    yield from _demo(server, tmp_path_factory.mktemp("shared") / "incident", healthy=False)
+
+
+@pytest.fixture(scope="session")
+def healthy_dir(server: scratch.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same without the fault."""
+    yield from _demo(server, tmp_path_factory.mktemp("shared") / "healthy", healthy=True)
+
+
+@pytest.fixture(scope="session")
+def demo_case(demo_dir: Path) -> Case:
+    """The incident, investigated: models read live."""
+    return open_case(demo_dir / "rcakit.toml")
+
+
+@pytest.fixture(scope="session")
+def healthy_case(healthy_dir: Path) -> Case:
+    """The healthy twin, investigated: models read live."""
+    return open_case(healthy_dir / "rcakit.toml")
+
+
+def _demo(server: scratch.Server, directory: Path, *, healthy: bool) -> Iterator[Path]:
+    """Its settings name the session's server by an environment variable instead of a data directory."""
+    variable = f"RCAKIT_TEST_{directory.name.upper()}"
+    built = demo.build(directory, server, healthy=healthy, database=f"shared_{directory.name}")
+    settings = built.config.read_text(encoding="utf-8")
+    named = settings.replace('python = "current"\n', f'python = "current"\ndsn_env = "{variable}"\n')
+    assert named != settings
+    built.config.write_text(named, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(variable, built.conninfo)
+        yield directory

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rcakit.credentials import withheld
 from rcakit.errors import ProjectError
 from rcakit.facts import Declared, Field, Migration, Model, ModelIndex, Operation, Unread, Where
 from rcakit.sources import django_static
@@ -136,10 +137,16 @@ def _lines(answer: bytes) -> list[Line]:
     lines: list[Line] = []
     for text in answer.splitlines():
         try:
-            lines.append(json.loads(text))
+            lines.append(_without_secrets(json.loads(text)))
         except ValueError:
             return lines  # cut off in the middle: the missing "end" tells
     return lines
+
+
+def _without_secrets(line: Line) -> Line:
+    """The words of an exception are the project's own, and may hold what its settings hold."""
+    words = {key: withheld(line[key]) for key in ("error", "reason") if isinstance(line.get(key), str)}
+    return {**line, **words}
 
 
 # ------------------------------------------------------------------ failures
