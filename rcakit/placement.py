@@ -63,6 +63,7 @@ def _placement(accounts: Accounts, model: Model, recorded: str) -> Placement:
         for relation in accounts.observed.named.get(wanted, ())
         if relation is not found and relation.kind in "rpvmf"
     )
+    verdict = _verdict(found, meant, contested, recorded)
     return Placement(
         model=model.label,
         where=model.where,
@@ -72,7 +73,7 @@ def _placement(accounts: Accounts, model: Model, recorded: str) -> Placement:
         replayed="not replayed",
         found=found,
         elsewhere=elsewhere,
-        verdict=_verdict(found, meant, contested, recorded),
+        verdict="unknown" if verdict == "missing" and not model.sure else verdict,
     )
 
 

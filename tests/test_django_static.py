@@ -277,6 +277,7 @@ def test_classes_under_a_condition_are_taken_and_told(tmp_path: Path) -> None:
     )
     declared = read(tmp_path, models=text)
     assert [m.name for m in declared.models] == ["Maybe", "Perhaps", "Ours"]
+    assert [m.sure for m in declared.models] == [False, False, True]
     assert [unread.where for unread in declared.unread] == [
         Where("app/models.py", 9),
         Where("app/models.py", 19),
@@ -290,7 +291,31 @@ def test_foreign_keys_of_others_are_known_by_their_name(tmp_path: Path) -> None:
         "class B(models.Model):\n    a = ParentalKey(A, on_delete=models.CASCADE)\n"
     )
     found = field(read(tmp_path, models=text), "B", "a")
-    assert (found.column, found.type, found.references) == ("a_id", "bigint", ("app_a", "id"))
+    assert (found.column, found.type, found.references) == ("a_id", None, ("app_a", "id"))
+
+
+def test_a_base_out_of_sight_may_hold_the_key(tmp_path: Path) -> None:
+    """A session keeps its key in its base, a subclass of Group points to its parent: neither has an "id"."""
+    text = HEAD + (
+        "from django.contrib.sessions.base_session import AbstractBaseSession\n"
+        "from django.contrib.auth.models import Group\n"
+        "class Visit(AbstractBaseSession):\n    agent = models.TextField()\n"
+        "class Team(Group):\n    motto = models.TextField()\n"
+        "class Plain(models.Model):\n    name = models.TextField()\n"
+    )
+    declared = read(tmp_path, models=text)
+    keys = {each.name: [one.name for one in each.fields if one.primary_key] for each in declared.models}
+    assert keys == {"Visit": [], "Team": [], "Plain": ["id"]}
+
+
+def test_a_key_class_that_is_worked_out_at_run_time_is_unknown(tmp_path: Path) -> None:
+    apps = (
+        "from django.apps import AppConfig\nfrom other import settings\n"
+        "class AppConfig(AppConfig):\n    name = 'app'\n"
+        "    default_auto_field = settings.AUTO or 'django.db.models.BigAutoField'\n"
+    )
+    text = HEAD + "class A(models.Model):\n    name = models.TextField()\n"
+    assert field(read(tmp_path, models=text, **{"app/apps.py": apps}), "A", "id").type is None
 
 
 # ------------------------------------------------------------------ settings
@@ -434,6 +459,7 @@ def test_an_operation_of_the_projects_own_is_what_it_descends_from(tmp_path: Pat
         ("Made", "", None),
     ]
     assert ["Made" in unread.reason for unread in blocking(declared)] == [True]
+    assert one_migration(declared).operations[1].sql == (), "an argument of its own is no SQL"
 
 
 def test_endless_code_ends(tmp_path: Path) -> None:

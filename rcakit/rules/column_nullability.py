@@ -3,7 +3,8 @@
 ## What it finds
 
 A column that is NOT NULL under a field with null=True (an error: saving None fails), and a nullable column under a field that
-is not (a warning: NULL may come back where the code expects none).
+is not (a warning: NULL may come back where the code expects none). A field whose type could not be told is left alone: its
+class may decide on NULL by itself.
 
 ## Why it stays silent
 
@@ -48,6 +49,8 @@ def check(accounts: Accounts) -> Iterator[Finding]:
         for field, column in pair.both():
             if field.primary_key or field.generated or column.generated or field.null != column.not_null:
                 continue
+            if field.type is None:
+                continue  # a field class that could not be read may set its own null=
             refuses = column.not_null
             yield pair.finding(
                 CODE,

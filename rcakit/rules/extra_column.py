@@ -3,8 +3,8 @@
 ## What it finds
 
 A column without a field. An error when it is NOT NULL and nothing fills it, as no row can be inserted through the model;
-a note otherwise, and always when the models were read from files that could not be understood in full: the column may
-come from a base class in an installed package.
+a note otherwise, and always when the models were read from files that could not be understood in full. A model with a
+base class or a field that could not be read is left alone: the column may come from there.
 
 ## Why it stays silent
 
@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rcakit.facts import Accounts, Column, Field, Finding, Severity
+from rcakit.facts import Accounts, Column, Finding, Severity
 from rcakit.names import clip
 from rcakit.rules._structure import Pair, pairs
 
@@ -52,17 +52,13 @@ SEVERITY: Severity = "error"
 
 def check(accounts: Accounts) -> Iterator[Finding]:
     for pair in pairs(accounts):
-        known = {clip(field.column) for field in _fields_on(accounts, pair)}
+        models = [model for model in accounts.declared.models if model.db_table == pair.model.db_table]
+        if not all(model.complete for model in models):
+            continue
+        known = {clip(field.column) for model in models for field in model.fields}
         for column in pair.columns.values():
             if column.name not in known:
                 yield _finding(accounts, pair, column)
-
-
-def _fields_on(accounts: Accounts, pair: Pair) -> Iterator[Field]:
-    """The fields of every model on this table: two models may share one."""
-    for model in accounts.declared.models:
-        if model.db_table == pair.model.db_table:
-            yield from model.fields
 
 
 def _finding(accounts: Accounts, pair: Pair, column: Column) -> Finding:

@@ -4,7 +4,8 @@
 
 A managed model of an installed app whose creating migration is applied, and whose table is nowhere; and a table of
 `[expected_schemas]` that is nowhere. A table whose migration is pending is not missing. A bare name that exists in some
-schema is never called missing, as the project's role may have another `search_path`.
+schema is never called missing, as the project's role may have another `search_path`; nor is the table of a model that
+exists under a condition which the files alone do not answer.
 
 ## Why it stays silent
 
@@ -57,7 +58,7 @@ SEVERITY: Severity = "error"
 def check(accounts: Accounts) -> Iterator[Finding]:
     for model in settled(accounts):
         name = named(model)
-        if name is not None and in_sight(accounts, name) and not _found(accounts, model, name):
+        if name is not None and model.sure and in_sight(accounts, name) and not _found(accounts, model, name):
             yield _finding(accounts, model, name)
     for expected in expected_but_nowhere(accounts):
         yield _expected(accounts, expected)

@@ -61,7 +61,8 @@ SEVERITY: Severity = "error"
 def check(accounts: Accounts) -> Iterator[Finding]:
     apps: dict[str, list[Model]] = defaultdict(list)
     for model in settled(accounts):
-        apps[model.app].append(model)
+        if model.sure:
+            apps[model.app].append(model)
     for app, models in apps.items():
         creators = _creators(accounts, app)
         if creators and not any(_exists(accounts, model) for model in models):

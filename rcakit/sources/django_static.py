@@ -147,7 +147,8 @@ def _app(files: Files, entry: str, auto: str) -> App:
         owner.removesuffix(".apps") if config and owner else entry
     )
     label = _text(_attribute(config, "label")) or package.rpartition(".")[2]
-    return App(package, label, _text(_attribute(config, "default_auto_field")) or auto)
+    own = _attribute(config, "default_auto_field")
+    return App(package, label, auto if own is None else _text(own))
 
 
 def _default_config(module: Module | None) -> Class | None:

@@ -92,7 +92,10 @@ class Reader:
                 case Built(args=(str(setting), *_)) if item.dotted.endswith("swappable_dependency"):
                     yield setting.split(".")[0], "__first__"
                 case _:
-                    self.tell(f"an entry of {name} cannot be told", Where(klass.module.path, klass.line))
+                    reason, where = f"an entry of {name} cannot be told", Where(klass.module.path, klass.line)
+                    self.tell(
+                        reason, where, blocking=name != "dependencies"
+                    )  # the order is known by name only
 
     # -------------------------------------------------------------- operations
 
@@ -126,8 +129,10 @@ class Reader:
             if kind == "SeparateDatabaseAndState":
                 yield from self.separate(label, module, value, nodes[position], side, at)
                 continue
-            if isinstance(value.callee, Class) and "__init__" in value.callee.names:
-                self.tell(f"what {value.callee.name} makes of its arguments cannot be told", where)
+            if _has_own_arguments(value):
+                self.tell(
+                    f"what {value.dotted.rpartition('.')[2]} makes of its arguments cannot be told", where
+                )
             read = self.operation(label, value, kind, side, at, where)
             yield replace(read, kind=value.dotted.rpartition(".")[2])
             if kind == "RunSQL" and value.get("state_operations", 2):
@@ -158,7 +163,7 @@ class Reader:
         sql: tuple[str, ...] = ()
         reverse: tuple[str, ...] | None = None
         source = ""
-        if kind == "RunSQL":
+        if kind == "RunSQL" and not _has_own_arguments(value):
             sql = self.sql(value.get("sql", 0), where) or ()
             given = value.get("reverse_sql", 1)
             reverse = None if given is None else self.sql(given, where)
@@ -205,6 +210,10 @@ class Reader:
 
     def tell(self, reason: str, where: Where, *, blocking: bool = True) -> None:
         self.unread.append(Unread("declared", reason, where, blocking))
+
+
+def _has_own_arguments(value: Built) -> bool:
+    return isinstance(value.callee, Class) and "__init__" in value.callee.names
 
 
 def _kind(callee: Ref | Class) -> str:

@@ -138,6 +138,7 @@ class Reader:
             installed=each.installed,
             tablespace=_text(self.option(klass, "db_tablespace")),
             complete=complete,
+            sure=klass.sure,
         )
 
     def label(self, each: Found) -> str:
@@ -186,10 +187,16 @@ class Reader:
         """The columns, and whether that is all of them."""
         read, links, complete = self.own_and_abstract(each, each.klass)
         if not any(one.primary_key for one in (*read.values(), *links)):
-            links = [self.automatic(each.app), *links]
+            links = [] if self.open_ended(each.klass) else [self.automatic(each.app), *links]
         elif any(one.primary_key for one in read.values()):
             links = [replace(one, primary_key=False) for one in links]
         return [*links, *read.values()], complete
+
+    def open_ended(self, klass: Class) -> bool:
+        """Some base is out of sight: the key may be there, and then there is no automatic one."""
+        return any(
+            self.open_ended(base) if isinstance(base, Class) else not _is_known(base) for base in klass.bases
+        )
 
     def own_and_abstract(self, each: Found, klass: Class) -> tuple[dict[str, Field], list[Field], bool]:
         read: dict[str, Field] = {}
@@ -205,7 +212,7 @@ class Reader:
                 complete = complete and whole
             elif isinstance(base, Ref) and base.dotted in DJANGO_BASES:
                 read |= {one.name: one for one in DJANGO_BASES[base.dotted][0]}
-            elif not (isinstance(base, Ref) and _has_no_columns(base)):
+            elif not _is_known(base):
                 complete = False
                 name = base.dotted if isinstance(base, Ref) else "something that cannot be told"
                 self.tell(klass, f"the columns it has from {name} are not read")
@@ -301,7 +308,9 @@ class Reader:
 
     def primary_key(self, each: Found) -> Field:
         fields, _ = self.quietly(each)
-        return next((one for one in fields if one.primary_key), self.automatic(each.app))
+        automatic = self.automatic(each.app)
+        unseen = replace(automatic, type=None) if self.open_ended(each.klass) else automatic
+        return next((one for one in fields if one.primary_key), unseen)
 
     def field_named(self, each: Found, name: str) -> Field | None:
         fields, _ = self.quietly(each)
@@ -375,6 +384,7 @@ class Reader:
             installed=model.installed,
             tablespace=model.tablespace,
             complete=to is not None,
+            sure=model.sure,
         )
 
     def far(self, to: Found | str | None) -> tuple[str, Field]:
@@ -464,10 +474,11 @@ def classes(module: Module) -> Iterable[Class]:
     return [klass for klass in dict.fromkeys(own) if is_model(klass)]
 
 
-def _has_no_columns(base: Ref) -> bool:
-    """`object`, Django's Model, and mixins of the standard library."""
-    return (
+def _is_known(base: Value) -> bool:
+    """`object`, Django's own bases, and mixins of the standard library: no column can hide there."""
+    return isinstance(base, Ref) and (
         base.dotted in ROOTS
+        or base.dotted in DJANGO_BASES
         or not base.dotted.partition(".")[2]
         or base.dotted.startswith(("builtins.", "abc."))
     )

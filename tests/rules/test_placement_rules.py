@@ -9,6 +9,7 @@ from rule_facts import Finds, Silent, accounts, catalog, create, migration, mode
 
 from rcakit.facts import Accounts, Intent, Model
 from rcakit.names import Name
+from rcakit.placement import placements
 
 PUBLIC, ADM = Name("public", "venues"), Name("adm", "venues")
 
@@ -115,6 +116,14 @@ def test_somebody_elses_table_of_the_same_name(silent: Silent, finds: Finds) -> 
 
 
 # ------------------------------------------------------------------ RK402
+
+
+def test_a_model_that_may_not_exist_is_not_missed(silent: Silent) -> None:
+    """Read from files, a class under `if SomeOtherEngine:` is taken as defined, but not held to have a table."""
+    files = [migration("0001_initial", create("Venue", "venues"))]
+    maybe = accounts(catalog(), [model("Venue", "venues", sure=False)], files, how="static")
+    silent(maybe, "RK402", "RK305")
+    assert [row.verdict for row in placements(maybe)] == ["unknown"]
 
 
 def test_missing(finds: Finds) -> None:

@@ -266,3 +266,31 @@ def test_one_type_two_spellings(declared: str, observed: str) -> None:
 )
 def test_two_types(declared: str, observed: str) -> None:
     assert not same_type(declared, observed)
+
+
+# ------------------------------------------------------------------ what the files alone do not tell
+
+
+TAGS = Field("tags", "tags", None, False)
+
+
+def test_a_field_of_unknown_making_is_not_accused(silent: Silent, table: Table) -> None:
+    """A tag manager has no column, and a character field of the project may set null=True by itself."""
+    world = table(columns("code varchar(20)"), ID, TAGS, Field("code", "code", None, False), how="static")
+    silent(world, *STRUCTURE)
+
+
+def test_a_field_that_cannot_tell_its_type_still_needs_its_column_when_django_itself_says_so(
+    finds: Finds, table: Table
+) -> None:
+    finds(table(columns(), ID, TAGS), "RK411", severity="error")
+
+
+def test_columns_of_a_base_nobody_could_read_are_not_extra(
+    silent: Silent, finds: Finds, table: Table
+) -> None:
+    world = table(columns("path text NOT NULL, depth integer NOT NULL"), ID, how="static")
+    finds(world, "RK412", severity="error")
+    declared = world.declared
+    models = tuple(replace(each, complete=False) for each in declared.models)
+    silent(replace(world, declared=replace(declared, models=models)), *STRUCTURE)
