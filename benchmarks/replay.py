@@ -70,7 +70,7 @@ def operations(app: str, number: int, model: int) -> str:
             if model
             else ""
         )
-        fields = f"('id', models.BigAutoField(primary_key=True)), ('name', models.CharField(max_length=30, default=''))"
+        fields = "('id', models.BigAutoField(primary_key=True)), ('name', models.CharField(max_length=30, default=''))"
         return f"migrations.CreateModel('Model{model}', [{fields}, ('at', models.DateTimeField(null=True)){key}])"
     name = f"'model{model}'"
     return {

@@ -159,6 +159,9 @@ class Tracker:
     def look(self, written: Written | None = None) -> Look:
         """Read what was written since the last look. `written` None: every catalog is suspected."""
         counts = self._by_name(written)
+        if not counts:
+            nothing = self._part(_Touched())
+            return Look(nothing, nothing, ())
         touched, horizon = self._find(counts)
         fresh, others = self._read(touched, counts)
         before = self._part(touched)
