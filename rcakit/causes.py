@@ -7,7 +7,7 @@ cannot be tied to one stay findings: they are faults, but nothing here shows tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -169,12 +169,15 @@ def chain(accounts: Accounts, findings: Sequence[Finding]) -> tuple[Cause, ...]:
     """The causes of the symptoms among `findings`, root first; empty when nothing is wrong with the database."""
     found = symptoms(findings)
     causes: list[Cause] = []
+    ties: dict[str, frozenset[Finding]] = {}
     for pattern in PATTERNS:
-        mine = [finding for finding in findings if finding.code == pattern.code]
-        linked = tuple(finding for finding in mine if _tied(accounts, finding, found))
-        if linked:
-            causes.append(_cause(accounts, pattern, linked, found, f"C{len(causes) + 1}"))
-    return _linked(causes)
+        mine = [each for each in findings if each.code == pattern.code and each.severity != "note"]
+        tied = {each: about for each in mine if (about := _tied(accounts, each, found))}
+        if tied:
+            id_ = f"C{len(causes) + 1}"
+            ties[id_] = frozenset(each for group in tied.values() for each in group)
+            causes.append(_cause(pattern, tuple(tied), _counted(ties[id_], found), id_))
+    return _linked(causes, ties)
 
 
 def _tied(accounts: Accounts, finding: Finding, found: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -188,15 +191,12 @@ def _tied(accounts: Accounts, finding: Finding, found: Iterable[Finding]) -> tup
     )
 
 
-def _cause(
-    accounts: Accounts, pattern: Pattern, findings: tuple[Finding, ...], found: Sequence[Finding], id_: str
-) -> Cause:
-    tied = {symptom for finding in findings for symptom in _tied(accounts, finding, found)}
+def _cause(pattern: Pattern, findings: tuple[Finding, ...], tied: str, id_: str) -> Cause:
     return Cause(
         id=id_,
         title=pattern.title,
         role=pattern.role,
-        claim=pattern.claim(findings, _counted(tied, found)),
+        claim=pattern.claim(findings, tied),
         findings=findings,
         explains=("symptom",),
         confidence="likely",
@@ -222,17 +222,18 @@ def _number(found: Sequence[Finding], noun: str) -> str:
     return f"{len(found)} {noun}{'s' * (len(found) != 1)}"
 
 
-def _linked(causes: list[Cause]) -> tuple[Cause, ...]:
-    """A root leads to what failed to correct it; a silencing cause explains why that went unseen."""
-    contributing = tuple(cause.id for cause in causes if cause.role == "contributing")
-    return tuple(
-        replace(cause, explains=contributing or ("symptom",))
-        if cause.role == "silencing"
-        else replace(cause, explains=(*contributing, "symptom"))
-        if cause.role == "root"
-        else cause
-        for cause in causes
-    )
+def _linked(causes: Sequence[Cause], ties: Mapping[str, frozenset[Finding]]) -> tuple[Cause, ...]:
+    """A root leads to what failed to correct it, a silencing cause hides it: where they share a symptom."""
+
+    def explains(cause: Cause) -> tuple[str, ...]:
+        shared = tuple(
+            each.id for each in causes if each.role == "contributing" and ties[each.id] & ties[cause.id]
+        )
+        if cause.role == "silencing":
+            return shared or ("symptom",)
+        return (*shared, "symptom") if cause.role == "root" else ("symptom",)
+
+    return tuple(replace(cause, explains=explains(cause)) for cause in causes)
 
 
 def _relations(accounts: Accounts, finding: Finding) -> set[Name]:
