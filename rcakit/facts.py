@@ -752,6 +752,8 @@ class Accounts:
     intended: tuple[Intent, ...] = ()
     guards: tuple[Verdict, ...] = ()
     unread: tuple[Unread, ...] = ()
+    replayed: Catalog | None = None
+    """What the migrations leave behind on an empty database; None when they were not run, or did not all run."""
     tests: tuple[ProjectTest, ...] = ()
     suites: tuple[Suite, ...] = ()
     ci: tuple[CiJob, ...] = ()

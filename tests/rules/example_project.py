@@ -1,8 +1,8 @@
 """The Example and Use-instead parts of a rule's documentation, made real: files, a git history, a database.
 
 A part is a row of fenced blocks, "```language path". `models.py` and `migrations/..` belong to the app `shop`, whose
-migrations all count as applied; `database.sql` is what the database holds then; a path followed by "edited" is a change
-made afterwards. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
+migrations all count as applied; `database.sql` is what the database holds then, `replayed.sql` what a replay of the migrations would
+give; a path followed by "edited" is a change made afterwards. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psycopg
 
 from rcakit import catalog, evidence, guards, intent, plpgsql, pyguards
-from rcakit.facts import Accounts, Declared, Guard, Recorded
+from rcakit.facts import Accounts, Catalog, Declared, Guard, Recorded
 from rcakit.sources import git
 
 PARTS = ("What it finds", "Why it stays silent", "Example", "Use instead")
@@ -80,6 +80,7 @@ class Example:
     def accounts(self, text: str) -> Accounts:
         """Write the files, fill the database, and read all accounts back."""
         given = blocks(text)
+        replayed = self._replayed(given)
         self._write(given)
         migrations = sorted((self.project / "shop" / "migrations").glob("0*.py"))
         self._fill(given, [path.stem for path in migrations])
@@ -87,7 +88,7 @@ class Example:
             if block.edited:
                 self._file(block)
         declared = self.read(self.project)
-        return self._read(declared)
+        return replace(self._read(declared), replayed=replayed)
 
     def _write(self, given: list[Block]) -> None:
         for name, text in (("settings.py", _SETTINGS), ("manage.py", _MANAGE), ("shop/__init__.py", "")):
@@ -114,6 +115,20 @@ class Example:
 
     def _git(self, *arguments: str) -> None:
         subprocess.run(["git", *arguments], cwd=self.project, check=True, capture_output=True)
+
+    def _replayed(self, given: list[Block]) -> Catalog | None:
+        """What `replayed.sql` makes of the empty database, which is empty again afterwards."""
+        made = [block.text for block in given if block.path == "replayed.sql"]
+        if not made:
+            return None
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            connection.execute(made[0].encode())
+            with evidence.session(self.conninfo, run="docs") as recorder:
+                found = catalog.read(recorder)
+            for schema in found.schema_names:
+                connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+            connection.execute("CREATE SCHEMA public")
+        return found
 
     def _fill(self, given: list[Block], migrations: list[str]) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
