@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,6 +35,7 @@ from rcakit import (
     scratch,
     timeline,
     waivers,
+    worlds,
 )
 from rcakit.database import named, running
 from rcakit.errors import ConfigError, ProjectError
@@ -45,6 +47,7 @@ from rcakit.facts import (
     Finding,
     Guard,
     Intent,
+    ProjectTest,
     Recorded,
     Rows,
     Server,
@@ -53,11 +56,15 @@ from rcakit.facts import (
 )
 from rcakit.ledger import Ledger
 from rcakit.names import display
-from rcakit.sources import claims, django_live, django_static, git
+from rcakit.sources import checks, claims, django_live, django_static, git
 from rcakit.target import Target, load
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+PLACEMENT = frozenset({"RK401", "RK402"})
+"""Findings of a table that is not where it was meant to be."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +147,16 @@ class Case:
         accounts = replace(accounts, unread=(*accounts.unread, *recorder.unread))
         return Reading(accounts, rows, tuple(hanging), counts, tuple(recorder.evidence))
 
-    @property
+    @cached_property
     def accounts(self) -> Accounts:
-        return self.reading.accounts
+        """All five accounts, as the rules see them."""
+        ledger = self.replayed
+        whole = ledger is not None and ledger.failed is None
+        return (
+            replace(self.reading.accounts, replayed=ledger.catalog)
+            if ledger and whole
+            else self.reading.accounts
+        )
 
     @property
     def observed(self) -> Catalog:
@@ -179,11 +193,20 @@ class Case:
         """Tasks of the project's Markdown files."""
         return Rows(claims.read(self.project))
 
+    @cached_property
+    def checked(self) -> Accounts:
+        """The accounts with what the project's tests, pipelines and task lists check and claim; its files are read."""
+        return checks.added(self.accounts, self.project, self.target.settings, self.claims)
+
     # ------------------------------------------------------------ what follows
 
     @cached_property
     def _judged(self) -> tuple[tuple[Finding, ...], tuple[waivers.Waived, ...]]:
         found = rules.run(self.accounts)
+        if any(finding.code in PLACEMENT for finding in found):
+            found = rules.run(
+                self.checked
+            )  # only now is there something that tests and tasks could have noticed
         return waivers.apply(found, self.target.waivers, self.project, self.started.date())
 
     @property
@@ -195,27 +218,42 @@ class Case:
         return Rows(self._judged[1])
 
     @cached_property
-    def _replay(self) -> tuple[Ledger, counterfactual.Matrix | None] | None:
-        """The ledger and the matrix, from one scratch server of the observed server's version where there is one."""
-        if not self.replays:
-            return None
-        world = counterfactual.World(
-            self.accounts, self.project, settings=self.target.settings, python=self.target.interpreter
-        )
-        with scratch.server(prefer=self.observed.server.version_num // 10000) as server:
-            ledger = world.replayed(server)
-            chain = causes.chain(self.accounts, self.findings)
-            return ledger, counterfactual.prove(world, chain, self.findings, server, ledger)
-
-    @property
     def replayed(self) -> Ledger | None:
         """What each migration really did, run on a scratch database; None unless the case was opened with `replay`."""
-        return self._replay[0] if self._replay else None
+        if not self.replays:
+            return None
+        with self._scratch() as server:
+            return self._world.replayed(server)
+
+    @cached_property
+    def _proofs(self) -> tuple[counterfactual.Matrix | None, tuple[worlds.Truth, ...]]:
+        """The matrix and the truth tables, from one scratch server."""
+        ledger = self.replayed
+        if ledger is None:
+            return None, ()
+        chain = causes.chain(self.accounts, self.findings)
+        with self._scratch() as server:
+            matrix = counterfactual.prove(self._world, chain, self.findings, server, ledger)
+            return matrix, worlds.truth(self.accounts, server, ledger)
+
+    @property
+    def _world(self) -> counterfactual.World:
+        target = self.target
+        return counterfactual.World(self.reading.accounts, self.project, target.settings, target.interpreter)
+
+    def _scratch(self) -> AbstractContextManager[scratch.Server]:
+        """A server of the observed server's version, where there is one."""
+        return scratch.server(prefer=self.reading.accounts.observed.server.version_num // 10000)
 
     @property
     def matrix(self) -> counterfactual.Matrix | None:
         """The counterfactual replays: each set of causes undone; None without `replay` or without a cause to undo."""
-        return self._replay[1] if self._replay else None
+        return self._proofs[0]
+
+    @property
+    def worlds(self) -> Rows[worlds.Truth]:
+        """What each conditional migration does from every state it could have met; empty without `replay`."""
+        return Rows(self._proofs[1])
 
     @cached_property
     def causes(self) -> Rows[causes.Cause]:
@@ -226,7 +264,8 @@ class Case:
     @property
     def unread(self) -> Rows[Unread]:
         """What could not be read or evaluated, and why: never the same as clean."""
-        return Rows(self.accounts.unread)
+        misplaced = any(finding.code in PLACEMENT for finding in self.findings)
+        return Rows((self.checked if misplaced else self.accounts).unread)
 
     @property
     def evidence(self) -> Rows[evidence.Evidence]:
@@ -234,11 +273,16 @@ class Case:
         return Rows((*self.reading.evidence, *self.queries))
 
     @property
+    def tests(self) -> Rows[ProjectTest]:
+        """The project's tests and what each of their assertions looks at, read without running them."""
+        return Rows(self.checked.tests)
+
+    @property
     def status(self) -> str:
         """ "findings" (warning or error), "could-not-check" or "ok"."""
         if any(finding.severity != "note" for finding in self.findings):
             return "findings"
-        return "could-not-check" if any(unread.blocking for unread in self.unread) else "ok"
+        return "could-not-check" if any(unread.blocking for unread in self.accounts.unread) else "ok"
 
     def exit_code(self, fail_on: str = "warning") -> int:
         """0 nothing at or above `fail_on`, 1 findings, 2 no finding but something could not be checked.
@@ -249,7 +293,7 @@ class Case:
         counted = levels[: levels.index(fail_on) + 1] if fail_on in levels else ()
         if any(finding.severity in counted for finding in self.findings):
             return 1
-        return 2 if any(unread.blocking for unread in self.unread) else 0
+        return 2 if any(unread.blocking for unread in self.accounts.unread) else 0
 
     @cached_property
     def timeline(self) -> Rows[timeline.Event]:
