@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from rcakit.facts import Where
+from rcakit.facts import Claim, Where
+
+__all__ = ["Claim", "read", "tasks"]
 
 SKIPPED = frozenset(
     {"node_modules", "site-packages", "venv", "env", "vendor", "dist", "build", "__pycache__"}
@@ -27,16 +28,6 @@ TOO_LARGE = 2_000_000
 _ITEM = re.compile(r"^[\s>]*(?:[-*+]|\d{1,9}[.)])\s+\[([ xX])\]\s+(\S.*)$")
 _ID = re.compile(r"^(?:\*\*|`|\[)?([A-Z]{1,10}-?\d+(?:\.\d+)*[a-z]?)(?:\*\*|`|\])?[:.]?(?=\s|$)\s*")
 _FENCE = re.compile(r"^[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)?(`{3,}|~{3,})(.*)$")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Claim:
-    """One task. `id` is its own ("T005", "ADM-12"), "" without one; `text` is what follows it."""
-
-    id: str
-    text: str
-    ticked: bool
-    where: Where
 
 
 def read(project: Path) -> tuple[Claim, ...]:
