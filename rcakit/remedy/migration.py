@@ -1,0 +1,164 @@
+"""The new migration of Option A: one file an application, self-contained, nothing of this kit in it.
+
+Django's side: https://docs.djangoproject.com/en/stable/ref/migration-operations/#separatedatabaseandstate
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import PurePosixPath
+from string import Template
+
+from rcakit.errors import Refused
+from rcakit.facts import Declared, Migration
+from rcakit.names import Name
+from rcakit.remedy.parts import File, Move
+from rcakit.remedy.statements import LOCK_TIMEOUT
+from rcakit.remedy.survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A new migration and its label."""
+
+    file: File
+    label: str
+
+
+def written(found: Survey, declared: Declared) -> tuple[Written, ...]:
+    """One migration for each application that has a table to move. Raises Refused where its place is not certain."""
+    apps = dict.fromkeys(move.model.app for move in found.moves)
+    return tuple(_written(app, found, declared) for app in apps)
+
+
+def _written(app: str, found: Survey, declared: Declared) -> Written:
+    moves = [move for move in found.moves if move.model.app == app]
+    leaf = leaf_of(app, declared)
+    if leaf.where is None or not leaf.first_party:
+        raise Refused(
+            f"the migrations of {app} lie outside the project, and a new one there would be lost",
+            hint="repair the application where it is made, or give it migrations of your own (MIGRATION_MODULES)",
+        )
+    schemas = sorted({move.schema for move in moves})
+    name = f"{_next(app, declared)}_move_tables_to_{'_'.join(_word(schema) for schema in schemas)}"[:96]
+    path = PurePosixPath(leaf.where.path).parent / f"{name}.py"
+    return Written(File(str(path), _text(app, moves, found, declared)), f"{app}.{name}")
+
+
+def leaf_of(app: str, declared: Declared) -> Migration:
+    """The last migration of an application. Raises Refused when there is none, or more than one."""
+    own = [each for each in declared.migrations if each.app == app]
+    passed = {name for each in own for depends, name in each.dependencies if depends == app}
+    replaced = {name for each in own for depends, name in each.replaces if depends == app}
+    leaves = [each for each in own if each.name not in passed and each.name not in replaced]
+    if len(leaves) != 1:
+        names = ", ".join(each.name for each in leaves) or "none"
+        raise Refused(
+            f"{app} has not one last migration but {len(leaves)} ({names})",
+            hint="merge them first: manage.py makemigrations --merge",
+        )
+    return leaves[0]
+
+
+def _next(app: str, declared: Declared) -> str:
+    numbers = [each.name[:4] for each in declared.migrations if each.app == app]
+    return f"{max((int(number) for number in numbers if number.isdecimal()), default=0) + 1:04}"
+
+
+def _word(schema: str) -> str:
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in schema)
+
+
+def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared) -> str:
+    template = Template((files("rcakit.remedy") / "move.py.txt").read_text("utf-8"))
+    tables = [(str(move.old.schema), move.old.name, move.schema, move.new.name) for move in moves]
+    own = {name for move in moves for name in (move.old, move.new)}
+    referring = {each.table for each in found.renames} - own
+    roles = [(each.schema, None if each.everyone else each.role) for each in found.shut]
+    defaults = [
+        (row.maker, row.schema, row.kind, None if row.everyone else row.grantee, ", ".join(row.privileges))
+        for row in found.defaults
+    ]
+    functions = [
+        (body.signature, body.old_source, body.new_source, body.before, body.after)
+        for body in found.bodies
+        if body.after
+    ]
+    return template.substitute(
+        title=f"Move {_count(len(moves), 'table')} of {app} to the {_schemas(moves)}.",
+        story=textwrap.fill(
+            "Their names held a literal dot, so they were made in "
+            f"{', '.join(sorted({str(move.old.schema) for move in moves}))}. This moves them with everything that "
+            "carries the old name, and lets in whoever had access before.",
+            width=110,
+        ),
+        timeout=LOCK_TIMEOUT,
+        moves=_list(tables),
+        renames=_dict(sorted({each.old: each.new for each in found.renames}.items())),
+        granted=_list(roles),
+        defaults=_list(defaults),
+        functions=_list(functions),
+        dependencies=_list(_dependencies(app, referring, declared), indent=4),
+        state=_state(moves),
+    )
+
+
+def _dependencies(app: str, referring: Iterable[Name], declared: Declared) -> list[tuple[str, str]]:
+    """The own leaf, and those of the applications that refer here: their constraints exist then in every database."""
+    apps = {
+        model.app
+        for model in declared.models
+        for name in referring
+        if model.db_table.replace('"', "") in (f"{name.schema}.{name.name}", name.name)
+    }
+    others = sorted(each for each in apps - {app} if any(one.app == each for one in declared.migrations))
+    return [(each, leaf_of(each, declared).name) for each in (app, *others)]
+
+
+def _state(moves: Iterable[Move]) -> str:
+    """An automatic table has no model in the state: it follows the one it belongs to."""
+    pad = " " * 16
+    lines = [
+        f"{pad}migrations.AlterModelTable({_quoted(move.model.name.lower())}, {_quoted(move.db_table)}),"
+        for move in moves
+        if not move.model.auto_created
+    ]
+    return "\n".join(["[", *lines, " " * 12 + "]"])
+
+
+def _schemas(moves: Iterable[Move]) -> str:
+    names = sorted({move.schema for move in moves})
+    return f"schema {names[0]}" if len(names) == 1 else "schemas " + ", ".join(names)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _quoted(text: str) -> str:
+    """As a formatter would write it."""
+    plain = repr(text)
+    return f'"{text}"' if plain[1:-1] == text and '"' not in text else plain
+
+
+def _item(value: object) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, tuple):
+        inner = ", ".join(_item(each) for each in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
+
+
+def _list(rows: Sequence[object], indent: int = 0) -> str:
+    pad = " " * indent
+    return "[\n" + "".join(f"{pad}    {_item(row)},\n" for row in rows) + f"{pad}]" if rows else "[]"
+
+
+def _dict(rows: Sequence[tuple[str, str]]) -> str:
+    return (
+        "{\n" + "".join(f"    {_quoted(old)}: {_quoted(new)},\n" for old, new in rows) + "}" if rows else "{}"
+    )
