@@ -282,7 +282,7 @@ class Case:
         """ "findings" (warning or error), "could-not-check" or "ok"."""
         if any(finding.severity != "note" for finding in self.findings):
             return "findings"
-        return "could-not-check" if any(unread.blocking for unread in self.accounts.unread) else "ok"
+        return "could-not-check" if any(unread.blocking for unread in self.unread) else "ok"
 
     def exit_code(self, fail_on: str = "warning") -> int:
         """0 nothing at or above `fail_on`, 1 findings, 2 no finding but something could not be checked.
@@ -293,7 +293,7 @@ class Case:
         counted = levels[: levels.index(fail_on) + 1] if fail_on in levels else ()
         if any(finding.severity in counted for finding in self.findings):
             return 1
-        return 2 if any(unread.blocking for unread in self.accounts.unread) else 0
+        return 2 if any(unread.blocking for unread in self.unread) else 0
 
     @cached_property
     def timeline(self) -> Rows[timeline.Event]:

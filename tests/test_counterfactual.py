@@ -125,6 +125,11 @@ def test_the_ledger_and_the_catalog_agree_on_the_absent_effect(case: Case) -> No
     assert taken == ["skipped"] * 7
 
 
+def test_the_replay_makes_the_tables_that_the_database_has(case: Case) -> None:
+    assert case.accounts.replayed is not None
+    assert [finding for finding in case.findings if finding.code == "RK306"] == []
+
+
 def test_the_project_itself_is_left_as_it_was(case: Case) -> None:
     models = (case.project / "administrate" / "models.py").read_text()
     assert "adm.course_templates" in models
