@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 
-from rcakit import rehearse
+from rcakit import clone, rehearse
 from rcakit.case import Case, open_case
-from rcakit.errors import ConnectionFailed, ScratchError
+from rcakit.errors import ScratchError
 from rcakit.facts import Unread
 from rcakit.scratch import Server
 from rcakit.target import load
@@ -46,7 +47,7 @@ def _nothing_is_left(server: Server, demo_dir: Path) -> Iterator[None]:
     before = there()
     yield
     assert there() == before
-    assert not list(server.socket.glob("*.dump"))
+    assert not list(server.socket.glob("clone-*"))
 
 
 def case_with(demo_dir: Path, place: Path, *migrations: str) -> Case:
@@ -111,51 +112,29 @@ def test_a_role_that_may_not_read_the_tables_is_told(
     with server.role("reader") as role:
         monkeypatch.setenv("READER_DSN", server.conninfo(demo_case.observed.server.database, user=role))
         target = demo_case.target.model_copy(update={"dsn_env": "READER_DSN"})
-        with pytest.raises(ConnectionFailed, match="permission denied") as error:
+        with pytest.raises(ScratchError, match="permission denied") as error:
             rehearse.pending(open_case(target), server)
-        assert "SELECT on every table" in error.value.hint
+        assert "SELECT on all tables" in error.value.hint
 
 
 def test_a_lock_is_waited_for_only_so_long(
     demo_case: Case, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rehearse, "_DUMP", (*rehearse._DUMP, "--lock-wait-timeout=50"))
+    monkeypatch.setattr(clone, "LOCK_WAIT", "50ms")
     case = open_case(demo_case.target)
     _ = case.observed
     with psycopg.connect(server.conninfo(case.observed.server.database)) as holder:
         holder.execute('LOCK TABLE public."adm.venues" IN ACCESS EXCLUSIVE MODE')
-        with pytest.raises(ConnectionFailed, match="lock"):
+        with pytest.raises(ScratchError, match="statement timeout"):
             rehearse.pending(case, server)
         holder.rollback()
 
 
-def test_the_password_is_not_on_the_command_line() -> None:
-    shown, secret = rehearse._without_password(
-        "postgresql://app:hush%20hush@db.example:6543/shop?sslmode=require"
-    )
-    assert "hush" not in shown
-    assert "host=db.example" in shown
-    assert secret == {"PGPASSWORD": "hush hush"}
-    assert rehearse._said("pg_dump: error: it said hush hush", secret) == "pg_dump failed"
-    assert rehearse._without_password("service=shop") == ("service=shop", {})
-    with pytest.raises(ConnectionFailed):
-        rehearse._without_password("dbname=x sslpassword=hush")
-
-
-def test_a_server_newer_than_every_pg_dump_cannot_be_cloned() -> None:
-    with pytest.raises(ScratchError, match="no pg_dump here can read PostgreSQL 99"):
-        rehearse._programs(99)
-
-
-def test_what_the_scratch_server_refuses_is_unread_unless_it_is_only_too_old_a_setting() -> None:
-    said = (
-        'pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter "x"\n'
-        "Command was: SET x = 0;\n"
-        'pg_restore: error: could not execute query: ERROR:  type "public.citext" does not exist\n'
-    )
-    (unread,) = rehearse._problems(said)
-    assert unread.blocking
-    assert "citext" in unread.reason
+def test_a_server_newer_than_the_scratch_one_cannot_be_cloned(demo_case: Case, server: Server) -> None:
+    older = replace(server, major=9)
+    with pytest.raises(ScratchError, match="older server cannot hold") as error:
+        rehearse.pending(demo_case, older)
+    assert error.value.exit_code == 2
 
 
 def test_a_structure_that_is_not_whole_cannot_be_judged() -> None:
