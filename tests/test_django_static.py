@@ -308,6 +308,28 @@ def test_a_base_out_of_sight_may_hold_the_key(tmp_path: Path) -> None:
     assert keys == {"Visit": [], "Team": [], "Plain": ["id"]}
 
 
+def test_what_hooks_into_a_model_may_add_columns(tmp_path: Path) -> None:
+    text = HEAD + (
+        "import sys\nfrom django.contrib.contenttypes.fields import GenericRelation\n"
+        "def load(path):\n    return getattr(sys.modules['app'], path)\n"
+        "class Rating(GenericRelation):\n"
+        "    def contribute_to_class(self, cls, name):\n        cls.add_to_class('sum', models.IntegerField())\n"
+        "class Upload(load('FileField')):\n    pass\n"
+        "class Quiet(GenericRelation):\n    pass\n"
+        "class Book(models.Model):\n    rating = Rating()\n"
+        "class Song(models.Model):\n    file = Upload()\n"
+        "class Plain(models.Model):\n    objects = models.Manager()\n    links = Quiet()\n"
+    )
+    declared = read(tmp_path, models=text)
+    assert {each.name: each.complete for each in declared.models} == {
+        "Book": False,
+        "Song": False,
+        "Plain": True,
+    }
+    assert len(declared.unread) == 2
+    assert blocking(declared) == []
+
+
 def test_a_key_class_that_is_worked_out_at_run_time_is_unknown(tmp_path: Path) -> None:
     apps = (
         "from django.apps import AppConfig\nfrom other import settings\n"

@@ -95,6 +95,18 @@ def _kind_of_class(klass: Class) -> str | None:
     return "" if kind and not _DECIDES.isdisjoint(klass.names) else kind
 
 
+def may_add_columns(callee: Ref | Class) -> bool:
+    """A class of the project that is no field by its looks, but may act as one: its base is not known, or it hooks in.
+
+    https://docs.djangoproject.com/en/stable/howto/custom-model-fields/ tells of `contribute_to_class`.
+    """
+    if not isinstance(callee, Class):
+        return False
+    if "contribute_to_class" in callee.names:
+        return True
+    return any(not isinstance(base, Ref | Class) or may_add_columns(base) for base in callee.bases)
+
+
 def argument(built: Built, name: str, default: Value = None) -> Value:
     """An argument every field takes, by keyword or by the position it has in `Field.__init__`."""
     if kind_of(built) in RELATIONS:

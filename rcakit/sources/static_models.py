@@ -13,7 +13,7 @@ from rcakit.facts import Field, Model, ModelIndex, Unread
 from rcakit.names import django_m2m_table
 from rcakit.sources import static_fields
 from rcakit.sources.evaluate import Files
-from rcakit.sources.static_fields import AUTO, argument, column_type, is_true, kind_of
+from rcakit.sources.static_fields import AUTO, argument, column_type, is_true, kind_of, may_add_columns
 from rcakit.sources.values import Built, Class, Module, Ref, Unknown, Value
 
 ROOTS = frozenset({"django.db.models.Model", "django.db.models.base.Model"})
@@ -216,18 +216,27 @@ class Reader:
                 complete = False
                 name = base.dotted if isinstance(base, Ref) else "something that cannot be told"
                 self.tell(klass, f"the columns it has from {name} are not read")
-        for name, value in klass.names.items():
-            kind = kind_of(value) if isinstance(value, Built) else None
-            if kind is None or kind == "ManyToManyField":
-                read.pop(name, None)
-            elif isinstance(value, Built):
-                read[name] = self.column(each, name, value, kind)
-                complete = complete and kind != ""
+        complete = self.own(each, klass, read) and complete
         if any(one.primary_key and one.references for one in read.values()):
             links = [
                 link for link in links if link.references not in {one.references for one in read.values()}
             ]
         return read, links, complete
+
+    def own(self, each: Found, klass: Class, read: dict[str, Field]) -> bool:
+        """Lay the fields of the class's own body over `read`; False when it may have more columns than can be told."""
+        complete = True
+        for name, value in klass.names.items():
+            kind = kind_of(value) if isinstance(value, Built) else None
+            if kind is None and isinstance(value, Built) and may_add_columns(value.callee):
+                complete = False
+                self.tell(klass, f"what {value.dotted} adds to the model as {name} cannot be told")
+            if kind is None or kind == "ManyToManyField":
+                read.pop(name, None)
+            elif isinstance(value, Built):
+                read[name] = self.column(each, name, value, kind)
+                complete = complete and kind != ""
+        return complete
 
     def column(self, each: Found, name: str, built: Built, kind: str) -> Field:
         relation = kind in ("ForeignKey", "OneToOneField")
