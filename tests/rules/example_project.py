@@ -2,7 +2,7 @@
 
 A part is a row of fenced blocks, "```language path". `models.py` and `migrations/..` belong to the app `shop`, whose
 migrations all count as applied; `database.sql` is what the database holds then, `replayed.sql` what a replay of the migrations would
-give; a path followed by "edited" is a change made afterwards. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
+give; a path followed by "edited" is a change made afterwards; all other files are written as they are. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import psycopg
 
 from rcakit import catalog, evidence, guards, intent, plpgsql, pyguards
 from rcakit.facts import Accounts, Catalog, Declared, Guard, Recorded
-from rcakit.sources import git
+from rcakit.sources import checks, claims, git
 
 PARTS = ("What it finds", "Why it stays silent", "Example", "Use instead")
 
@@ -98,6 +98,8 @@ class Example:
         for block in given:
             if not block.edited and block.path.endswith(".py"):
                 self._file(block)
+            elif not block.path.endswith((".py", ".sql")):
+                self._put(block.path, block.text)
         self._git("init", "-q")
         self._git("add", ".")
         self._git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q", "-m", "Begin")
@@ -148,7 +150,8 @@ class Example:
             verdicts = guards.evaluate(_guards(declared), recorder, observed)
         recorded = self._with_edits(declared, recorded)
         intended = intent.infer(observed, declared, verdicts)
-        return Accounts(observed, declared, recorded, intended, verdicts, declared.unread)
+        read = Accounts(observed, declared, recorded, intended, verdicts, declared.unread)
+        return checks.added(read, self.project, "settings", claims.read(self.project))
 
     def _with_edits(self, declared: Declared, recorded: Recorded) -> Recorded:
         edits, _ = git.edits(self.project, declared, recorded.applied)

@@ -18,6 +18,8 @@ BRIEF = {
     "RK401": "error", "RK402": "error", "RK403": "warning",
     "RK411": "error", "RK412": "error", "RK413": "warning", "RK414": "error",
     "RK415": "error", "RK416": "warning", "RK417": "error", "RK418": "warning",
+    "RK501": "warning", "RK502": "warning", "RK503": "warning", "RK504": "warning", "RK505": "warning",
+    "RK601": "warning", "RK602": "warning", "RK701": "warning",
 }  # fmt: skip
 
 
