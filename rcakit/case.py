@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -56,6 +56,7 @@ from rcakit.facts import (
 )
 from rcakit.ledger import Ledger
 from rcakit.names import display
+from rcakit.replay import OnStep
 from rcakit.sources import checks, claims, django_live, django_static, git
 from rcakit.target import Target, load
 
@@ -86,6 +87,12 @@ class Case:
         self.target = target
         self.replays = replay
         """The project's migrations may be run on a scratch server: its code runs, so somebody has to ask for it."""
+        self.reverse = False
+        """A replay also undoes each migration and does it again."""
+        self.on_step: OnStep | None = None
+        """Called before each migration of a replay: its label, its number, how many there are."""
+        self.say: Callable[[str], None] = lambda _: None
+        """Called with a line of progress before each counterfactual replay."""
         self.started = datetime.now(UTC)
         self.run_id = run_id or new_run_id(self.started)
         self.queries: list[evidence.Evidence] = []
@@ -176,7 +183,11 @@ class Case:
 
     @property
     def placement(self) -> Rows[placement.Placement]:
-        return Rows(self.reading.placements)
+        ledger = self.replayed
+        if ledger is None:
+            return Rows(self.reading.placements)
+        rows = placement.with_replay(self.reading.placements, ledger.catalog, whole=ledger.failed is None)
+        return Rows(rows)
 
     @property
     def dependants(self) -> Rows[Dependant]:
@@ -223,7 +234,7 @@ class Case:
         if not self.replays:
             return None
         with self._scratch() as server:
-            return self._world.replayed(server)
+            return self._world.replayed(server, on_step=self.on_step, reverse=self.reverse)
 
     @cached_property
     def _proofs(self) -> tuple[counterfactual.Matrix | None, tuple[worlds.Truth, ...]]:
@@ -233,7 +244,7 @@ class Case:
             return None, ()
         chain = causes.chain(self.accounts, self.findings)
         with self._scratch() as server:
-            matrix = counterfactual.prove(self._world, chain, self.findings, server, ledger)
+            matrix = counterfactual.prove(self._world, chain, self.findings, server, ledger, self.say)
             return matrix, worlds.truth(self.accounts, server, ledger)
 
     @property
@@ -265,7 +276,8 @@ class Case:
     def unread(self) -> Rows[Unread]:
         """What could not be read or evaluated, and why: never the same as clean."""
         misplaced = any(finding.code in PLACEMENT for finding in self.findings)
-        return Rows((self.checked if misplaced else self.accounts).unread)
+        rows = (self.checked if misplaced else self.accounts).unread
+        return Rows(dict.fromkeys((*rows, *(self.replayed.gaps if self.replayed else ()))))
 
     @property
     def evidence(self) -> Rows[evidence.Evidence]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from psycopg import sql
 
@@ -87,6 +88,26 @@ class Matrix:
                 return trial
         raise KeyError(undone)
 
+    def to_json(self) -> dict[str, Any]:
+        """The `counterfactual` of `findings.json`."""
+        return {
+            "undone": [{"cause": undo.cause, "how": undo.what} for undo in self.undos],
+            "untried": list(self.untried),
+            "trials": [
+                {
+                    "undone": list(trial.undone),
+                    "symptom": trial.symptom,
+                    "placed": trial.placed,
+                    "reached": trial.reached,
+                    "total": trial.total,
+                    "stopped": trial.stopped,
+                    "silent": list(trial.silent),
+                    "seconds": round(trial.seconds, 3),
+                }
+                for trial in self.trials
+            ],
+        }
+
     def sufficient(self, cause: str) -> bool:
         """With this cause alone undone, the symptom goes."""
         return self.trial().symptom and not self.trial(cause).symptom
@@ -120,8 +141,17 @@ class World:
     settings: str | None
     python: str | None
 
-    def replayed(self, server: Server, project: Path | None = None) -> Ledger:
+    def replayed(
+        self,
+        server: Server,
+        project: Path | None = None,
+        *,
+        on_step: replay.OnStep | None = None,
+        reverse: bool = False,
+    ) -> Ledger:
         """The migrations of the project, or of a changed copy of it, run in this world.
+
+        `reverse` undoes each of them and does it again.
 
         The databases are dropped again. Raises ProjectError and ScratchError as `replay.run` does.
         """
@@ -135,7 +165,8 @@ class World:
                 python=self.python,
                 server=server,
                 database=dbname,
-                options=replay.Options(roles=replay.roles_of(self.accounts.observed)),
+                on_step=on_step,
+                options=replay.Options(roles=replay.roles_of(self.accounts.observed), reverse=reverse),
             )
 
     @cached_property

@@ -11,6 +11,8 @@ from rcakit.facts import Finding, Unread, Where
 
 if TYPE_CHECKING:
     from rcakit.case import Case
+    from rcakit.counterfactual import Matrix
+    from rcakit.ledger import Ledger
 
 VERSION = 1
 
@@ -33,8 +35,35 @@ def document(case: Case) -> dict[str, Any]:
         ],
         "causes": [cause(row) for row in case.causes],
         "unread": [unread(row) for row in case.unread],
-        "steps": [],
+        **replay(case),
         "provenance": dict(case.provenance),
+    }
+
+
+def replay(case: Case) -> dict[str, Any]:
+    """What the migrations really did: the ledger, the counterfactual matrix, guards in every world."""
+    ledger = case.replayed
+    if ledger is None:
+        return {"steps": [], "counterfactual": None, "worlds": []}
+    matrix = case.matrix
+    return {
+        "steps": ledger.to_json(),
+        "counterfactual": None if matrix is None else matrix.to_json(),
+        "worlds": [table.to_json() for table in case.worlds],
+    }
+
+
+def steps(ledger: Ledger, *, counterfactual: Matrix | None = None) -> dict[str, Any]:
+    """The document of `rcakit replay` and `rcakit rehearse`, described by `schemas/replay.json`."""
+    return {
+        "version": VERSION,
+        "server_version": ledger.server_version,
+        "framework": ledger.framework,
+        "seconds": round(ledger.seconds, 3),
+        "steps": ledger.to_json(),
+        "not_run": list(ledger.not_run),
+        "counterfactual": None if counterfactual is None else counterfactual.to_json(),
+        "unread": [unread(row) for row in ledger.gaps],
     }
 
 
@@ -59,6 +88,8 @@ def failed(status: str, reason: str, target_name: str, provenance: Mapping[str, 
         "causes": [],
         "unread": [{"account": "run", "reason": reason, "where": None, "blocking": True}],
         "steps": [],
+        "counterfactual": None,
+        "worlds": [],
         "provenance": dict(provenance),
     }
 
@@ -92,7 +123,10 @@ def accounts(case: Case) -> dict[str, Any]:
                 for table in case.recorded.tables
             ],
         },
-        "replayed": {"steps": 0},
+        "replayed": {
+            "steps": len(case.replayed.steps) if case.replayed else 0,
+            "silent": len(case.replayed.silent()) if case.replayed else 0,
+        },
         "observed": {
             "schemas": len(case.observed.schemas),
             "relations": len(kinds),

@@ -187,6 +187,16 @@ class Ledger:
         """The step that ended the replay early."""
         return next((step for step in self.steps if step.kind in ("failed", "cannot-reproduce")), None)
 
+    @property
+    def gaps(self) -> tuple[Unread, ...]:
+        """What could not be told, that the replay broke off included."""
+        stop = self.failed
+        if stop is None:
+            return self.unread
+        said = stop.error.partition("\n")[0]
+        reason = f"the replay broke off in {stop.migration}: {said}; {len(self.not_run)} more were not run"
+        return (*self.unread, Unread("replayed", reason, stop.where))
+
     def to_json(self) -> list[dict[str, Any]]:
         """The `steps` of `findings.json`."""
         return [step.to_json() for step in self.steps]

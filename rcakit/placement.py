@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rcakit import intent, names
-from rcakit.facts import Accounts, Intent, Model, Relation, Where
+from rcakit.facts import Accounts, Catalog, Intent, Model, Relation, Where
 from rcakit.names import Name, Spelling
-from rcakit.reach import created_in, declared_tables, reached
+from rcakit.reach import TABLE_KINDS, created_in, declared_tables, reached
 
 Agreement = Literal["agrees", "wrong schema", "missing", "pending", "unknown"]
 
@@ -24,6 +24,8 @@ class Placement:
         other relations that carry the name that was meant.
     recorded
         "applied", "pending" or "no migration", with the migration that creates the table.
+    replayed
+        the relation a replay ends with under the declared name, "nowhere", or "not replayed".
     """
 
     model: str
@@ -48,6 +50,18 @@ def placements(accounts: Accounts) -> tuple[Placement, ...]:
         _placement(accounts, model, _recorded(accounts, model, creators, created(model)))
         for model in declared_tables(accounts)
     )
+
+
+def with_replay(rows: Iterable[Placement], replayed: Catalog, *, whole: bool = True) -> tuple[Placement, ...]:
+    """The rows with where a replay puts each table. `whole` False: it broke off, so what is not there may yet come."""
+    return tuple(replace(row, replayed=_replayed(row.spelling.relation, replayed, whole)) for row in rows)
+
+
+def _replayed(name: Name | None, catalog: Catalog, whole: bool) -> str:
+    found = catalog.find(name) if name is not None else None
+    if found is not None and found.kind in TABLE_KINDS:
+        return str(found.qualified)
+    return "nowhere" if whole else "the replay broke off"
 
 
 def _placement(accounts: Accounts, model: Model, recorded: str) -> Placement:
