@@ -3,9 +3,12 @@
 ## What it finds
 
 A managed model of an installed app whose creating migration is applied, and whose table is nowhere; and a table of
-`[expected_schemas]` that is nowhere. A table whose migration is pending is not missing. A bare name that exists in some
-schema is never called missing, as the project's role may have another `search_path`; nor is the table of a model that
-exists under a condition which the files alone do not answer.
+`[expected_schemas]` that is nowhere. A table whose migration is pending is not missing, nor is that of a model which
+exists under a condition that the files alone do not answer.
+
+A bare name that `search_path` does not lead to, but some schema has, is a warning as long as it leads to another table of
+the same app: the table was moved away. Where it leads to none of them, the project's role has another `search_path`
+than the one that reads, and nothing is said.
 
 ## Why it stays silent
 
@@ -46,9 +49,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rcakit import intent
-from rcakit.facts import Accounts, Finding, Intent, Model, Severity
-from rcakit.names import Name, spelling
-from rcakit.reach import anywhere, evidence, in_sight, locate, named, settled
+from rcakit.facts import Accounts, Finding, Intent, Model, Relation, Severity
+from rcakit.names import Name, display, spelling
+from rcakit.reach import anywhere, evidence, in_sight, locate, named, search_path, settled
 from rcakit.rules.wrong_schema import expected_but_nowhere, misplaced
 
 CODE = "RK402"
@@ -56,17 +59,23 @@ SEVERITY: Severity = "error"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
-    for model in settled(accounts):
-        name = named(model)
-        if name is not None and model.sure and in_sight(accounts, name) and not _found(accounts, model, name):
+    models = [(model, name) for model in settled(accounts) if model.sure and (name := named(model))]
+    led_to = {model.app for model, name in models if name.schema is None and locate(accounts, name)}
+    for model, name in models:
+        if not in_sight(accounts, name) or _found(accounts, model, name):
+            continue
+        others = anywhere(accounts, name.name) if name.schema is None else []
+        if not others:
             yield _finding(accounts, model, name)
+        elif model.app in led_to:
+            yield _astray(accounts, model, name, others)
     for expected in expected_but_nowhere(accounts):
         yield _expected(accounts, expected)
 
 
 def _found(accounts: Accounts, model: Model, name: Name) -> bool:
     """It is where the name leads, or it is somewhere and RK401 says where."""
-    if locate(accounts, name) or (name.schema is None and anywhere(accounts, name.name)):
+    if locate(accounts, name):
         return True
     meant = intent.settled(accounts.intended, model.db_table)
     return meant is not None and misplaced(accounts, model, meant.target) is not None
@@ -88,6 +97,23 @@ def _finding(accounts: Accounts, model: Model, name: Name) -> Finding:
         model.where,
         evidence(accounts, "relations"),
         relation=name,
+    )
+
+
+def _astray(accounts: Accounts, model: Model, name: Name, others: list[Relation]) -> Finding:
+    path = ", ".join(display(schema) for schema in search_path(accounts))
+    places = " and ".join(str(each.qualified) for each in others)
+    return Finding(
+        CODE,
+        "missing-table",
+        "warning",
+        str(others[0].qualified),
+        f"{model.label} declares {name}, and search_path ({path}) leads to no such table, though to others of "
+        f"{model.app}: there is {places}",
+        "move it back in a new migration, or name its schema in db_table",
+        model.where,
+        evidence(accounts, "relations", "server"),
+        relation=others[0].qualified,
     )
 
 

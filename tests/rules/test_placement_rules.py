@@ -132,6 +132,34 @@ def test_missing(finds: Finds) -> None:
     finds(accounts(catalog(), expected={"public": ["venues"]}), "RK402", "public.venues")
 
 
+def split(path: tuple[str, ...], *there: Name, app: str = "shop") -> Accounts:
+    """Two bare names, `venues` of the app shop and `orders` of `app`."""
+    files = [
+        migration("0001_initial", create("Venue", "venues")),
+        migration("0001_orders", create("Order", "orders"), app=app),
+    ]
+    models = [model("Venue", "venues"), model("Order", "orders", app=app)]
+    return accounts(catalog(*there, schemas=("public", "adm"), path=path), models, files)
+
+
+def test_a_table_that_was_moved_away_from_its_siblings(finds: Finds) -> None:
+    (found,) = finds(
+        split(("public",), ADM, Name("public", "orders")), "RK402", "adm.venues", severity="warning"
+    )
+    assert "search_path (public)" in found.message
+    (found,) = finds(
+        split(("public",), ADM, Name("old", "venues"), Name("public", "orders")), "RK402", severity="warning"
+    )
+    assert "adm.venues and old.venues" in found.message
+
+
+def test_a_search_path_that_is_not_the_projects(silent: Silent) -> None:
+    """None of the app's tables is reached: the session that reads is not the one the project has."""
+    silent(split(("public",), ADM, Name("adm", "orders")), "RK402")
+    silent(split(("public",), ADM, Name("public", "orders"), app="billing"), "RK402")
+    silent(split(("public", "adm"), ADM, Name("public", "orders")), "RK402")
+
+
 def test_repaired_in_the_database_alone(finds: Finds, silent: Silent) -> None:
     half = world("adm.venues", ADM)
     (found,) = finds(half, "RK402", '"adm.venues"')
