@@ -126,6 +126,8 @@ class Repair:
     changed: Mapping[str, str] = field(default_factory=dict)
     migrations: tuple[str, ...] = ()
     """Labels of the migrations it adds."""
+    keeps: bool = False
+    """The tables stay where they are, under their names."""
     moves: tuple[Move, ...] = ()
     renames: tuple[Rename, ...] = ()
     bodies: tuple[Body, ...] = ()

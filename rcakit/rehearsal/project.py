@@ -1,0 +1,82 @@
+"""The project's own side of a rehearsal: its models read and write on the copy, and Django says what it would migrate."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rcakit.errors import ProjectError
+from rcakit.replay import environment
+from rcakit.scratch import SUPERUSER, Server
+from rcakit.sources import django_live
+from rcakit.sources.project import settings_module
+
+SCRIPT = Path(django_live.__file__).with_name("django_round_trip.py")
+_PATIENCE_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the project said.
+
+    models
+        label -> (rows, what was done) or (None, the error).
+    pending
+        what `makemigrations --check` would write; "" for nothing.
+    """
+
+    models: dict[str, tuple[int | None, str]]
+    pending: str
+
+
+def ask(
+    project: Path,
+    settings: str | None,
+    python: str | None,
+    server: Server,
+    dbname: str,
+    labels: Iterable[str],
+) -> Answer:
+    """Run it. Raises ProjectError when the project does not load, or does not end in time."""
+    module = settings_module(project, settings)
+    interpreter = django_live.find_python(project, python)
+    order = {"host": str(server.socket), "port": "5432", "user": SUPERUSER, "database": dbname}
+    command = [interpreter, str(SCRIPT), module, json.dumps({**order, "models": list(labels)})]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=project,
+            env=environment(server),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # the project's own words, which may hold secrets
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ProjectError(
+            f"the project could not be asked on the copy: {type(error).__name__}",
+            hint="see that `manage.py check` passes with that interpreter",
+        ) from None
+    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    if not lines or lines[-1]["kind"] != "end":
+        raise django_live._silent(interpreter, done.returncode)
+    for line in lines:
+        if line.get("stage") == "elsewhere":
+            raise ProjectError(
+                f"the database alias {line['alias']!r} still leads elsewhere: nothing was asked",
+                hint="its backend or settings choose the server by themselves; rehearse with other --settings",
+            )
+        if line["kind"] == "error":
+            raise django_live._failed(line, module, interpreter)
+    models = {
+        line["label"]: (line["rows"], line["error"] or line["done"])
+        for line in lines
+        if line["kind"] == "model"
+    }
+    asked = next(line for line in lines if line["kind"] == "pending")
+    return Answer(models, asked["error"] or asked["text"])

@@ -1,0 +1,158 @@
+"""Where repairs are rehearsed: one copy of the investigated database, and a copy of that for each trial.
+
+A trial's database is made from the copy as a template, so that the same table has the same OID in all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from rcakit import catalog, evidence, replay, scratch
+from rcakit.case import Case, open_case
+from rcakit.clone import clone
+from rcakit.counterfactual import World
+from rcakit.database import running
+from rcakit.facts import Catalog
+from rcakit.ledger import Ledger
+from rcakit.rehearsal.project import Answer, ask
+from rcakit.rehearsal.states import State, Watched, look
+from rcakit.remedy.parts import Repair, Statement
+from rcakit.undo import copied
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The copy, named `base`, on a scratch server. It is never changed."""
+
+    case: Case
+    server: scratch.Server
+    base: str
+
+    @contextmanager
+    def trial(self) -> Iterator[str]:
+        """The name of a copy of the copy, with the search_path of the investigated database; dropped afterwards."""
+        with self.server.database("trial", template=self.base) as dbname:
+            with self.server.connect(dbname) as connection:
+                path = self.case.observed.server.search_path
+                connection.execute("SELECT set_config('search_path', %s, false)", [path])
+                here = sql.Identifier(dbname)
+                connection.execute(sql.SQL("ALTER DATABASE {} SET search_path FROM CURRENT").format(here))
+            yield dbname
+
+    @contextmanager
+    def project(self, changed: Mapping[str, str]) -> Iterator[Path]:
+        """A copy of the project with some files of other content."""
+        with tempfile.TemporaryDirectory(prefix="project-", dir=self.server.socket) as place:
+            copy = copied(self.case.project, Path(place) / "project")
+            for path, text in changed.items():
+                (copy / path).parent.mkdir(parents=True, exist_ok=True)
+                (copy / path).write_bytes(text.encode())
+            yield copy
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Of the copy, before anything was tried."""
+        return self.read(self.base)
+
+    def read(self, dbname: str) -> Catalog:
+        """The catalog of one database of this stage."""
+        with evidence.session(self.server.conninfo(dbname), run="rehearsal") as recorder:
+            return catalog.read(recorder)
+
+    def watched(self, repair: Repair) -> Watched:
+        """What to look at, by its OID in the copies: the tables, and the views and functions that hang on them."""
+        found = [each for move in repair.moves if (each := self.catalog.find(move.now))]
+        with evidence.session(self.server.conninfo(self.base), run="rehearsal") as recorder:
+            hanging = catalog.dependants(recorder, [each.oid for each in found])
+            views = {row.dependant for row in hanging if row.kind.endswith("view")}
+            functions = {row.dependant for row in hanging if row.kind == "function"}
+            oids = "select coalesce(array_agg(distinct oid), '{}') from (select %s(n)::oid as oid from unnest(%%s::text[]) n) x"
+            (view_oids,) = recorder.rows("views", oids % "to_regclass", [sorted(views)])
+            (function_oids,) = recorder.rows("functions", oids % "to_regprocedure", [sorted(functions)])
+        return Watched(tuple(each.oid for each in found), tuple(view_oids[0]), tuple(function_oids[0]))
+
+    def look(self, dbname: str, watched: Watched) -> State:
+        """Measure one database."""
+        return look(self.server, dbname, watched)
+
+    def migrate(self, copy: Path, dbname: str, *, reverse: bool = False) -> Ledger:
+        """Run what is not applied yet, as the project does. With `reverse`, back and forth again."""
+        target = self.case.target
+        return replay.run(
+            copy,
+            settings=target.settings,
+            python=target.interpreter,
+            server=self.server,
+            database=dbname,
+            options=replay.Options(reverse=reverse),
+        )
+
+    def fresh(self, copy: Path) -> Ledger:
+        """All migrations of a project from the beginning, in an empty database with the roles and schemas of this one."""
+        target = self.case.target
+        world = World(self.case.accounts, self.case.project, target.settings, target.interpreter)
+        return world.replayed(self.server, copy)
+
+    def ask(self, copy: Path, dbname: str, labels: list[str]) -> Answer:
+        """Let the project's models read and write there."""
+        target = self.case.target
+        return ask(copy, target.settings, target.interpreter, self.server, dbname, labels)
+
+    def investigate(self, copy: Path, dbname: str) -> Case:
+        """What the kit itself finds there: a case that was read."""
+        name = f"RCAKIT_REHEARSAL_{secrets.token_hex(4).upper()}"
+        changed = {"project": copy, "dsn_env": name, "service": None, "server": None}
+        os.environ[name] = self.server.conninfo(dbname)
+        try:
+            case = open_case(self.case.target.model_copy(update=changed))
+            _ = case.findings
+            return case
+        finally:
+            del os.environ[name]
+
+    def run(self, dbname: str, statements: tuple[Statement, ...]) -> str:
+        """Run plain SQL in one transaction; "" when it works, else PostgreSQL's words, and nothing was kept."""
+        try:
+            with psycopg.connect(self.server.conninfo(dbname)) as connection:
+                for each in statements:
+                    connection.execute(each.sql.encode())
+        except psycopg.Error as error:
+            return evidence.reason(error)
+        return ""
+
+    def forget(self, dbname: str, label: str) -> None:
+        """Take one migration out of the recorded history, so that it is run once more."""
+        app, _, name = label.partition(".")
+        history = next(table.schema for table in self.case.recorded.tables if table.read)
+        delete = sql.SQL("DELETE FROM {} WHERE app = %s AND name = %s")
+        with self.server.connect(dbname) as connection:
+            connection.execute(delete.format(sql.Identifier(history, "django_migrations")), [app, name])
+
+
+@contextmanager
+def stage(case: Case) -> Iterator[Stage]:
+    """Copy the investigated database, rows and all, to a scratch server of its version where there is one.
+
+    Raises Refused (the role may not read it all), ScratchError and ConnectionFailed.
+    """
+    with (
+        scratch.server(prefer=case.observed.server.version_num // 10000) as server,
+        _copied(case, server) as base,
+    ):
+        yield Stage(case, server, base)
+
+
+@contextmanager
+def _copied(case: Case, server: scratch.Server) -> Iterator[str]:
+    with running(case.target) as conninfo, clone(conninfo, server) as base:
+        yield base
