@@ -20,6 +20,7 @@ from rcakit.names import visible
 
 if TYPE_CHECKING:
     from rcakit.case import Case
+    from rcakit.report.runs import Run
     from rcakit.target import Target
 
 _LAB = {"IPython", "ipykernel", "jinja2", "jupyter_client", "matplotlib", "nbclient", "nbconvert", "nbformat"}
@@ -265,8 +266,15 @@ def demo(keep: Path | None, healthy: bool, out: Path, show_code: bool) -> int:
     run = tour.demo(keep, out, healthy=healthy, show_code=show_code, say=_say)
     if keep is not None:
         click.echo(tour.after_demo(keep), err=True)
-    click.echo(run.report)
+    _tell(run)
     return 0 if run.status in ("ok", "findings") else run.exit_code
+
+
+def _tell(run: Run) -> None:
+    """The path of the report, and before it why the run ended early, if it did."""
+    if run.reason:
+        _complain(run.reason, "what was found until then is in the report")
+    click.echo(run.report)
 
 
 @cli.command()

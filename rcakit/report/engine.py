@@ -171,6 +171,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
                 timeout_func=limits.of_cell,
                 startup_timeout=start_timeout,
                 iopub_timeout=60,  # large outputs trail their cell by more than the default 4 seconds
+                extra_arguments=["--log-level=50"],  # it calls the interrupt of its own shutdown an error
                 log=logger,
                 log_output=log_output,
                 stdout_file=stdout_file,
