@@ -40,12 +40,12 @@ def spawn(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = Non
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def begin(*arguments: str | Path, cwd: Path) -> subprocess.Popen[bytes]:
+def begin(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """The command, started and not waited for."""
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
-        env=environment(),
+        env=environment(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -426,20 +428,50 @@ def test_a_report_in_a_closed_directory(rcakit: Run, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ two commands on one kept directory
 
 
-def test_a_command_waits_for_another_that_runs_the_server(project: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def kept(project: Path) -> Path:
+    """The project with a data directory of its own, which a command starts for as long as it runs."""
     (project / "rcakit.toml").write_text(
         '[target]\nproject = "."\n[target.server]\ndata = "pgdata"\ndatabase = "postgres"\n'
     )
-    with scratch.server(project / "pgdata") as running:
-        with running.connect() as connection:
-            connection.execute(MIGRATED)
-        assert scratch.held(project / "pgdata")
-        waiting = begin("check", cwd=project)
+    with scratch.server(project / "pgdata") as running, running.connect() as connection:
+        connection.execute(MIGRATED)
+    return project
+
+
+def test_a_command_waits_for_another_that_runs_the_server(kept: Path) -> None:
+    with scratch.server(kept / "pgdata"):
+        assert scratch.held(kept / "pgdata")
+        waiting = begin("check", cwd=kept)
         assert waiting.stderr is not None
         assert any(b"waiting for it to end" in line for line in waiting.stderr)
     out, err = waiting.communicate()
     assert (waiting.returncode, out.splitlines()[-1][:16]) == (0, b"nothing found: 1"), err
-    assert not scratch.held(project / "pgdata")
+    assert not scratch.held(kept / "pgdata")
+
+
+def test_interrupted_while_its_server_runs_it_leaves_nothing_behind(kept: Path, tmp_path: Path) -> None:
+    """git is asked while the server is up; this one tells that it was, and then never answers."""
+    fifo, never, tools = tmp_path / "asked", tmp_path / "never", tmp_path / "tools"
+    os.mkfifo(fifo)
+    os.mkfifo(never)
+    tools.mkdir()
+    (tools / "git").write_text(f"#!/bin/sh\necho x > '{fifo}'\nexec cat '{never}'\n")
+    (tools / "git").chmod(0o755)
+    process = begin("check", cwd=kept, env={"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"})
+    assert fifo.read_text() == "x\n"
+    assert scratch.held(kept / "pgdata")
+    postmaster = int((kept / "pgdata" / "postmaster.pid").read_text().split()[0])
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (130, b"")
+    assert err.decode().splitlines()[-1] == "rcakit: cancelled"
+    assert not scratch.held(kept / "pgdata")
+    assert not (kept / "pgdata" / "postmaster.pid").exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(postmaster, 0)
+    with suppress(OSError):  # Python may lose a child that it has just made; then it waits here
+        os.close(os.open(never, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def test_the_password_of_a_connection_that_works_is_in_no_output(
