@@ -5,7 +5,8 @@ Every table of the project gets the first fault, taken in turn, that it admits; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import psycopg
@@ -19,6 +20,8 @@ class Fault(NamedTuple):
     code: str
     query: str
     statement: str
+    app: int = 1
+    """How many tables the app must have."""
 
 
 _COLUMN = """
@@ -63,18 +66,20 @@ FAULTS = (
     Fault("no foreign key", "RK417", _CONSTRAINT.format(kind="f"), "alter table {table} drop constraint {name}"),
     Fault("no uniqueness", "RK417", _CONSTRAINT.format(kind="u"), "alter table {table} drop constraint {name} cascade"),
     Fault("renamed table", "RK402", "select 'x', ''", "alter table {table} rename to renamed_{number}"),
+    Fault("moved table", "RK402", "select 'x', ''", "alter table {table} set schema elsewhere", app=5),
 )  # fmt: skip
 
 
-def break_all(connection: psycopg.Connection, tables: Iterable[str]) -> Mapping[str, Fault]:
-    """Break each of these tables of `public`; the fault each of them got. Rows that are in the way go first."""
+def break_all(connection: psycopg.Connection, apps: Mapping[str, str]) -> Mapping[str, Fault]:
+    """Break each of these tables of `public` (table -> app); the fault each of them got. Rows in the way go first."""
     done: dict[str, Fault] = {}
-    wanted = sorted(set(tables))
-    connection.execute(sql.SQL("truncate {} cascade").format(sql.SQL(", ").join(map(sql.Identifier, wanted))))
-    for number, table in enumerate(wanted):
+    sizes = Counter(apps.values())
+    names = sql.SQL(", ").join(map(sql.Identifier, sorted(apps)))
+    connection.execute(sql.SQL("truncate {} cascade; create schema elsewhere").format(names))
+    for number, table in enumerate(sorted(apps)):
         for turn in range(len(FAULTS)):
             fault = FAULTS[(number + turn) % len(FAULTS)]
-            if _break(connection, table, fault, number):
+            if fault.app <= sizes[apps[table]] and _break(connection, table, fault, number):
                 done[table] = fault
                 break
     return done

@@ -7,7 +7,7 @@ scratch PostgreSQL. `rcakit check --format json` then reads it in four ways: the
 the application's packages laid into the project, as its developers have it (so that every model and migration is a
 first-party file); each live, in the application's interpreter, and static, from the files alone.
 
-Then every declared table of a copy of that database is broken in one of ten ways (`real_faults.py`), and one more live
+Then every declared table of a copy of that database is broken in one of eleven ways (`real_faults.py`), and one more live
 reading must name each of them: silence that comes from blindness would be worth nothing.
 
 Exits 1 when a reading of the healthy database has a finding of level warning or above that is not in `JUSTIFIED`, when a
@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,7 +78,7 @@ MIDDLEWARE = [
 {more}
 DATABASES = {{
     "default": {{
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "{engine}",
         "NAME": os.environ["BENCHMARK_DATABASE"],
         "HOST": os.environ["BENCHMARK_SOCKET"],
         "USER": "postgres",
@@ -120,13 +120,21 @@ class Application:
     more: str = ""
     start: tuple[str, ...] = ()
     """Module and arguments that make the project, where the application has a template."""
+    engine: str = "django.db.backends.postgresql"
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Further files of the project."""
+    fill: tuple[tuple[str, ...], ...] = (("-m", "django", "migrate", "-v", "0"),)
+    """What the interpreter is called with, one after the other, to fill the database."""
 
     @property
     def settings(self) -> str:
         if self.start:
             return OF_TEMPLATE.format()
         return SETTINGS.format(
-            head=self.head, apps=json.dumps([*CONTRIB, *self.apps], indent=4), more=self.more
+            engine=self.engine,
+            head=self.head,
+            apps=json.dumps([*CONTRIB, *self.apps], indent=4),
+            more=self.more,
         )
 
 
@@ -182,6 +190,58 @@ OSCAR = Application(
     head="from oscar.defaults import *  # noqa: F403",
     more='HAYSTACK_CONNECTIONS = {"default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}}',
 )
+TENANTS = Application(
+    "tenants",
+    (("django==5.2.*", "django-tenants", "django-taggit", "psycopg[binary]"),),
+    ("django_tenants", "customers", "taggit", "shop"),
+    ("django_tenants", "taggit"),
+    more="""\
+SHARED_APPS = ["django_tenants", "customers", "django.contrib.contenttypes", "django.contrib.auth"]
+TENANT_APPS = [app for app in INSTALLED_APPS if app not in SHARED_APPS] + ["django.contrib.contenttypes"]
+TENANT_MODEL = "customers.Client"
+TENANT_DOMAIN_MODEL = "customers.Domain"
+DATABASE_ROUTERS = ("django_tenants.routers.TenantSyncRouter",)
+""",
+    engine="django_tenants.postgresql_backend",
+    files={
+        "customers/__init__.py": "",
+        "customers/models.py": """\
+from django.db import models
+from django_tenants.models import DomainMixin, TenantMixin
+
+
+class Client(TenantMixin):
+    name = models.CharField(max_length=100)
+
+
+class Domain(DomainMixin):
+    pass
+""",
+        "shop/__init__.py": "",
+        "shop/models.py": """\
+from django.db import models
+
+
+class Product(models.Model):
+    name = models.CharField(max_length=100, unique=True)
+""",
+        "fill.py": """\
+import django
+
+django.setup()
+from customers.models import Client
+
+for name in ("public", "one", "two"):
+    Client.objects.create(schema_name=name, name=name)
+""",
+    },
+    fill=(
+        ("-m", "django", "makemigrations", "customers", "shop", "-v", "0"),
+        ("-m", "django", "migrate_schemas", "--shared", "-v", "0"),
+        ("fill.py",),
+    ),
+)
+"""A schema for each tenant: tables, history and all; django-tenants records every migration in every schema."""
 
 APPLICATIONS = (
     WAGTAIL,
@@ -232,6 +292,7 @@ APPLICATIONS = (
         ),
         more="""MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")""",
     ),
+    TENANTS,
     django("django-4.2", "4.2"),
     django("django-5.2", "5.2"),
     django("django-6.0", "6.0", least=(3, 12)),
@@ -246,6 +307,15 @@ JUSTIFIED = {
     )
 }
 """(application, reading, code, object) of findings that accuse, were read by a person, and are right."""
+
+
+OUT_OF_SIGHT = {
+    ("tenants", "django_content_type"): (
+        "the only table of its app, and every tenant's schema has one: that search_path should lead to another schema "
+        "cannot be told"
+    )
+}
+"""(application, table) of faults that nobody could name, and why."""
 
 
 class Reading(NamedTuple):
@@ -293,12 +363,13 @@ def examine(application: Application, cache: Path, server: scratch.Server, keep:
             "DJANGO_SETTINGS_MODULE": "benchmark_settings",
         }
         for each in environments:
-            run([str(each), "-m", "django", "migrate", "-v", "0"], project, variables)
+            for arguments in application.fill:
+                run([str(each), *arguments], project, variables)
         live = ("--python", str(environments[-1]))
         healthy = check("installed, live", project, variables, *live)
         readings = [healthy, check("installed, static", project, variables)]
         with server.database("broken", template=dbname) as broken:
-            blind = missed(server.conninfo(broken), healthy, project, variables, live)
+            blind = missed(application, server.conninfo(broken), healthy, project, variables, live)
         if application.packages:
             lay_packages(application, environments[-1], project)
             readings.append(check("own, live", project, variables, *live))
@@ -342,6 +413,9 @@ def laid_out(application: Application, folder: Path, python: Path) -> Path:
         run([str(python), "-m", *application.start, "."], folder)
     (folder / "benchmark_settings.py").write_text(application.settings)
     (folder / "urls.py").write_text("urlpatterns = []\n")
+    for name, text in application.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     return folder
 
 
@@ -393,11 +467,17 @@ class Missed(NamedTuple):
 
 
 def missed(
-    conninfo: str, healthy: Reading, project: Path, variables: Mapping[str, str], live: Sequence[str]
+    application: Application,
+    conninfo: str,
+    healthy: Reading,
+    project: Path,
+    variables: Mapping[str, str],
+    live: Sequence[str],
 ) -> Missed:
     """Break every declared table, and read once more."""
     rows = healthy.document["accounts"]["placement"]
-    tables = [row["observed"].removeprefix("public.").strip('"') for row in rows if row["observed"]]
+    reached = [(names.parse(row["observed"]), row["model"]) for row in rows if row["observed"]]
+    tables = {name: model.partition(".")[0] for (schema, name), model in reached if schema == "public"}
     with psycopg.connect(conninfo, autocommit=True) as connection:
         faults = real_faults.break_all(connection, tables)
     reading = check("broken, live", project, {**variables, "BENCHMARK_DSN": conninfo}, *live)
@@ -408,7 +488,11 @@ def missed(
         if row["code"] in codes
         for part in names.parse(row["object"])
     }
-    unnamed = [f"{fault.what} {table}" for table, fault in faults.items() if (fault.code, table) not in named]
+    unnamed = [
+        f"{fault.what} {table}"
+        for table, fault in faults.items()
+        if (fault.code, table) not in named and (application.name, table) not in OUT_OF_SIGHT
+    ]
     return Missed(len(faults), tuple(unnamed))
 
 
