@@ -36,6 +36,18 @@ SECTIONS = [
 ]
 SECTIONS += ["questions", "provenance", "verdict"]
 VOID = {"meta", "img", "br", "hr", "wbr"}
+CELLS = {"td", "th"}
+ENDS = {
+    "td": CELLS,
+    "th": CELLS,
+    "tr": {*CELLS, "tr"},
+    "tbody": {*CELLS, "tr", "thead"},
+    "li": {"li"},
+    "dt": {"dt", "dd"},
+    "dd": {"dt", "dd"},
+}
+"""What a start tag ends without an end tag: https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
+OPTIONAL = {*ENDS, "thead"}
 
 
 class Reader(HTMLParser):
@@ -51,10 +63,14 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append((tag, dict(attrs)))
+        while self.open and self.open[-1] in ENDS.get(tag, ()):
+            self.open.pop()
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open[-1] in OPTIONAL and self.open[-1] != tag:
+            self.open.pop()
         assert self.open, f"</{tag}> without a start"
         assert self.open.pop() == tag
 

@@ -111,7 +111,12 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, show_code: b
             "show_code": show_code or bool(given.get("show_code")),
         }
     }
-    return _exporter().from_notebook_node(notebook, resources=resources)[0]
+    return _OPTIONAL.sub("", _exporter().from_notebook_node(notebook, resources=resources)[0])
+
+
+_OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|li|dt|dd)>")
+"""End tags that HTML lets one leave out, a tenth of a page of tables; text cannot hold them, it is escaped.
+https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
 
 
 class _Exporter(HTMLExporter):
