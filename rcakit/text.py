@@ -29,7 +29,7 @@ def findings(case: Case) -> str:
     if case.causes:
         parts.append(_causes(case.causes))
     if case.unread:
-        parts.append("".join(map(_unread, case.unread)))
+        parts.append(_unread(case.unread))
     return "\n".join([*parts, _summary(case)])
 
 
@@ -69,9 +69,17 @@ def _explained(cause: Cause) -> list[str]:
     return ["what is found" if each == "symptom" else each for each in cause.explains]
 
 
-def _unread(row: Unread) -> str:
-    label = click.style("could not check", fg="magenta", bold=True) if row.blocking else "not read"
-    return f"{label} {row.account}: {visible(row.reason)}{_in(row.where)}\n"
+def _unread(rows: Iterable[Unread]) -> str:
+    """One line a reason; several places that share it are counted."""
+    places: dict[tuple[bool, str, str], list[Where | None]] = {}
+    for row in rows:
+        places.setdefault((row.blocking, row.account, row.reason), []).append(row.where)
+    lines = []
+    for (blocking, account, reason), wheres in places.items():
+        label = click.style("could not check", fg="magenta", bold=True) if blocking else "not read"
+        more = f" and in {_count(len(wheres) - 1, 'other place')}" if len(wheres) > 1 else ""
+        lines.append(f"{label} {account}: {visible(reason)}{_in(wheres[0])}{more}\n")
+    return "".join(lines)
 
 
 def _summary(case: Case) -> str:
