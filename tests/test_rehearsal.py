@@ -141,3 +141,20 @@ def test_nothing_was_written_to_the_investigated_database(demo_case: Case, moved
     again = type(demo_case)(demo_case.target)
     assert {each.qualified for each in again.observed.relations} == names
     assert not (demo_case.project / "administrate/migrations/0005_move_tables_to_adm.py").exists()
+
+
+# ------------------------------------------------------------------ keep, and bridge
+
+
+@pytest.mark.parametrize("option", ["B", "C"])
+def test_the_other_options_pass_too(here: Stage, option: str) -> None:
+    repair = next(each for each in remedy.options(here.case) if each.option == option)
+    rehearsed = rehearse(here, repair)
+    assert [str(each) for each in rehearsed.failed] == []
+    assert rehearsed.residue == ()
+    assert proof(rehearsed, "rcakit check", "errors and warnings").after == "0"
+    if option == "C":
+        old, new = "old code, over the bridge", "new code, without the bridge"
+        assert proof(rehearsed, "administrate.Venue", old).after.startswith("160 rows, read, updated")
+        assert proof(rehearsed, "administrate.Venue", new).after.startswith("160 rows, read, updated")
+        assert proof(rehearsed, "the old names", "are gone after the later step").after == "gone"

@@ -16,6 +16,7 @@ from rcakit.names import Name
 from rcakit.remedy.bodies import rewritten
 from rcakit.remedy.parts import Move
 from rcakit.remedy.survey import without
+from rcakit.target import load
 
 MOVE = Move(
     1,
@@ -95,6 +96,35 @@ def test_files_are_written_once(move: remedy.Repair, tmp_path: Path) -> None:
 def test_a_healthy_case_has_nothing_to_repair(healthy_case: Case) -> None:
     with pytest.raises(Refused, match="no misplaced table"):
         remedy.options(healthy_case)
+
+
+def test_keeping_changes_expectations_and_no_table(demo_case: Case, tmp_path: Path) -> None:
+    keep = next(repair for repair in remedy.options(demo_case) if repair.option == "B")
+    assert keep.statements == ()
+    assert set(keep.expected) == {"public"}
+    assert "adm.venues" in keep.expected["public"]
+    assert {waiver.code for waiver in keep.waivers} == {"RK101", "RK102", "RK201", "RK202", "RK301"}
+    added = next(each.text for each in keep.files if each.path == "rcakit.toml.add")
+    settings = (demo_case.target.root / "rcakit.toml").read_text()
+    (tmp_path / "rcakit.toml").write_text(settings + added)
+    target = load(tmp_path / "rcakit.toml")
+    assert target.waivers == keep.waivers
+    assert dict(target.expected_schemas) == dict(keep.expected)
+
+
+def test_a_bridge_comes_in_two_steps(demo_case: Case) -> None:
+    bridge = next(repair for repair in remedy.options(demo_case) if repair.option == "C")
+    views = [each.sql for each in bridge.statements if each.sql.startswith("CREATE VIEW")]
+    assert len(views) == 7
+    assert (
+        'CREATE VIEW "public"."adm.venues" WITH (security_invoker = true) AS SELECT * FROM "adm"."venues"'
+        in views
+    )
+    assert 'GRANT DELETE, INSERT, SELECT, UPDATE ON "public"."adm.venues" TO "acted_app"' in [
+        each.sql for each in bridge.statements
+    ]
+    assert list(bridge.later) == ["administrate/migrations/0006_remove_old_names.py"]
+    assert not set(bridge.later) & set(bridge.changed)
 
 
 # ------------------------------------------------------------------ names

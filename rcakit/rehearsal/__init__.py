@@ -11,15 +11,16 @@ investigated database and the project itself are only read.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from rcakit import diff
+from rcakit import diff, structure
 from rcakit.case import Case
 from rcakit.facts import Catalog, Declared, Finding
 from rcakit.ledger import Step
 from rcakit.rehearsal import kept
 from rcakit.rehearsal.parts import Proof, Rehearsal
+from rcakit.rehearsal.project import Answer
 from rcakit.rehearsal.stage import Stage, stage
 from rcakit.rehearsal.states import State
 from rcakit.remedy.parts import Repair
@@ -48,13 +49,14 @@ def rehearse(here: Stage, repair: Repair, say: Say = lambda _: None) -> Rehearsa
             after = here.look(dbname, watched)
             found += kept.proofs(before, after)
             left += _left(repair, after)
-            judged = here.investigate(copy, dbname)
+            judged = here.investigate(copy, dbname, repair)
             found += _findings(here.case, judged, repair)
             found += _project(here, repair, copy, dbname)
             say("applying it a second time, and to a fresh database ...")
             found += _again(here, repair, copy, dbname)
             found += _fresh(here, judged.declared, copy, after.catalog)
             found += _script(here, repair, after.catalog)
+            found += _in_two_steps(here, repair, dbname)
         else:
             left.append("it could not be applied")
     return Rehearsal(
@@ -166,15 +168,37 @@ def _findings(was: Case, now: Case, repair: Repair) -> Iterator[Proof]:
 def _project(here: Stage, repair: Repair, copy: Path, dbname: str) -> Iterator[Proof]:
     """What the project itself says: its models read and write, and Django has nothing left to migrate."""
     labels = [move.model.label for move in repair.moves]
-    with here.project({}) as untouched, here.trial() as first:
-        was = here.ask(untouched, first, labels)
     now = here.ask(copy, dbname, labels)
+    yield from _round_trips(here, now, labels, "ORM round trip")
+    before = here.untouched[""][1]
+    quiet = not now.pending or now.pending == before
+    yield Proof("manage.py makemigrations", "--check", _first(before), _first(now.pending), quiet)
+
+
+def _round_trips(here: Stage, now: Answer, labels: Iterable[str], check: str) -> Iterator[Proof]:
     for label in labels:
-        old, new_ = was.models.get(label, (None, "not asked")), now.models.get(label, (None, "not asked"))
-        good = new_[0] is not None and new_[0] == old[0] and new_[1].startswith("read")
-        yield Proof(label, "ORM round trip", _said(old), _said(new_), good)
-    quiet = not now.pending or now.pending == was.pending
-    yield Proof("manage.py makemigrations", "--check", _first(was.pending), _first(now.pending), quiet)
+        old = here.untouched.get(label, (None, "not asked"))
+        new = now.models.get(label, (None, "not asked"))
+        good = new[0] is not None and new[0] == old[0] and new[1].startswith("read")
+        yield Proof(label, check, _said(old), _said(new), good)
+
+
+def _in_two_steps(here: Stage, repair: Repair, dbname: str) -> Iterator[Proof]:
+    """The code of before works in between; the later step takes the bridge away, and leaves what Option A leaves."""
+    if not repair.later:
+        return
+    labels = [move.model.label for move in repair.moves]
+    with here.project({}) as old_code:
+        yield from _round_trips(here, here.ask(old_code, dbname, labels), labels, "old code, over the bridge")
+    with here.project({**repair.changed, **repair.later}) as new_code:
+        ledger = here.migrate(new_code, dbname, reverse=True)
+        yield from (_applied(step) for step in ledger.steps)
+        yield from (_reversed(step, ledger.catalog) for step in ledger.steps if step.reverse)
+        yield from _round_trips(
+            here, here.ask(new_code, dbname, labels), labels, "new code, without the bridge"
+        )
+    left = [str(move.old) for move in repair.moves if here.read(dbname).find(move.old)]
+    yield Proof("the old names", "are gone after the later step", "", ", ".join(left) or "gone", not left)
 
 
 def _key(finding: Finding) -> tuple[str, str, str]:
@@ -213,7 +237,7 @@ def _script(here: Stage, repair: Repair, after: Catalog) -> Iterator[Proof]:
         return
     with here.trial() as dbname:
         said = here.run(dbname, repair.statements)
-        different = said or "; ".join(str(change) for change in diff.diff(after, here.read(dbname)))
+        different = said or "; ".join(structure.differences(after, here.read(dbname)))
         yield Proof("repair.sql", "ends where the migration does", "", different or "equal", not different)
         said = said or here.run(dbname, repair.reverse)
         different = said or "; ".join(str(change) for change in diff.diff(here.catalog, here.read(dbname)))

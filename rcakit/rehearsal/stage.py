@@ -24,6 +24,7 @@ from rcakit.counterfactual import World
 from rcakit.database import running
 from rcakit.facts import Catalog
 from rcakit.ledger import Ledger
+from rcakit.reach import declared_tables
 from rcakit.rehearsal.project import Answer, ask
 from rcakit.rehearsal.states import State, Watched, look
 from rcakit.remedy.parts import Repair, Statement
@@ -103,15 +104,26 @@ class Stage:
         world = World(self.case.accounts, self.case.project, target.settings, target.interpreter)
         return world.replayed(self.server, copy)
 
+    @cached_property
+    def untouched(self) -> Mapping[str, tuple[int | None, str]]:
+        """What the models of the project as it is say about the copy as it is, label by label; and Django, as ""."""
+        labels = [model.label for model in declared_tables(self.case.accounts)]
+        with self.project({}) as copy, self.trial() as dbname:
+            answer = self.ask(copy, dbname, labels)
+        return {**answer.models, "": (None, answer.pending)}
+
     def ask(self, copy: Path, dbname: str, labels: list[str]) -> Answer:
         """Let the project's models read and write there."""
         target = self.case.target
         return ask(copy, target.settings, target.interpreter, self.server, dbname, labels)
 
-    def investigate(self, copy: Path, dbname: str) -> Case:
-        """What the kit itself finds there: a case that was read."""
+    def investigate(self, copy: Path, dbname: str, repair: Repair) -> Case:
+        """What the kit itself finds there, by the expectations of the repair: a case that was read."""
         name = f"RCAKIT_REHEARSAL_{secrets.token_hex(4).upper()}"
-        changed = {"project": copy, "dsn_env": name, "service": None, "server": None}
+        changed: dict[str, object] = {"project": copy, "dsn_env": name, "service": None, "server": None}
+        if repair.expected:
+            changed["expected_schemas"] = repair.expected
+        changed["waivers"] = (*self.case.target.waivers, *repair.waivers)
         os.environ[name] = self.server.conninfo(dbname)
         try:
             case = open_case(self.case.target.model_copy(update=changed))

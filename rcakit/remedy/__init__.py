@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rcakit.case import Case
 from rcakit.errors import Refused
-from rcakit.remedy import move
+from rcakit.remedy import bridge, keep, move
 from rcakit.remedy.parts import Body, File, Move, Rename, Repair, Statement
 from rcakit.remedy.survey import survey
 
@@ -22,7 +22,7 @@ __all__ = ["Body", "File", "Move", "Rename", "Repair", "Statement", "options", "
 def options(case: Case) -> tuple[Repair, ...]:
     """The ways out of this case. Raises Refused for a state that is not understood, or without a misplaced table."""
     found = survey(case)
-    return (move.repair(case, found),)
+    return (move.repair(case, found), keep.repair(case, found), bridge.repair(case, found))
 
 
 def write(repair: Repair, directory: Path) -> tuple[Path, ...]:

@@ -28,24 +28,50 @@ class Written:
     label: str
 
 
-def written(found: Survey, declared: Declared) -> tuple[Written, ...]:
+def written(found: Survey, declared: Declared, *, bridge: bool = False) -> tuple[Written, ...]:
     """One migration for each application that has a table to move. Raises Refused where its place is not certain."""
     apps = dict.fromkeys(move.model.app for move in found.moves)
-    return tuple(_written(app, found, declared) for app in apps)
+    return tuple(_written(app, found, declared, bridge) for app in apps)
 
 
-def _written(app: str, found: Survey, declared: Declared) -> Written:
+def removal(found: Survey, declared: Declared, behind: Sequence[str]) -> tuple[Written, ...]:
+    """The later migrations that remove the views under the old names, each behind the one that made them."""
+    return tuple(_removal(label, found, declared) for label in behind)
+
+
+def _removal(label: str, found: Survey, declared: Declared) -> Written:
+    app, _, last = label.partition(".")
     moves = [move for move in found.moves if move.model.app == app]
+    name = f"{int(last[:4]) + 1:04}_remove_old_names"
+    rows = [(str(move.old.schema), move.old.name, move.schema, move.new.name) for move in moves]
+    text = Template((files("rcakit.remedy") / "remove.py.txt").read_text("utf-8")).substitute(
+        app=app, timeout=LOCK_TIMEOUT, moves=_list(rows), dependencies=_list([(app, last)], indent=4)
+    )
+    return Written(File(str(folder_of(app, declared) / f"{name}.py"), text), f"{app}.{name}")
+
+
+def folder_of(app: str, declared: Declared) -> PurePosixPath:
+    """Where an application's migrations are. Raises Refused when that is outside the project."""
     leaf = leaf_of(app, declared)
     if leaf.where is None or not leaf.first_party:
         raise Refused(
             f"the migrations of {app} lie outside the project, and a new one there would be lost",
             hint="repair the application where it is made, or give it migrations of your own (MIGRATION_MODULES)",
         )
-    schemas = sorted({move.schema for move in moves})
-    name = f"{_next(app, declared)}_move_tables_to_{'_'.join(_word(schema) for schema in schemas)}"[:96]
-    path = PurePosixPath(leaf.where.path).parent / f"{name}.py"
-    return Written(File(str(path), _text(app, moves, found, declared)), f"{app}.{name}")
+    return PurePosixPath(leaf.where.path).parent
+
+
+def new_name(app: str, declared: Declared, words: str) -> str:
+    """The next number, and what it is about; short enough for the history table."""
+    return f"{_next(app, declared)}_{words}"[:96]
+
+
+def _written(app: str, found: Survey, declared: Declared, bridge: bool) -> Written:
+    moves = [move for move in found.moves if move.model.app == app]
+    schemas = "_".join(_word(schema) for schema in sorted({move.schema for move in moves}))
+    name = new_name(app, declared, f"move_tables_to_{schemas}")
+    path = folder_of(app, declared) / f"{name}.py"
+    return Written(File(str(path), _text(app, moves, found, declared, bridge)), f"{app}.{name}")
 
 
 def leaf_of(app: str, declared: Declared) -> Migration:
@@ -72,7 +98,7 @@ def _word(schema: str) -> str:
     return "".join(char if char.isascii() and char.isalnum() else "_" for char in schema)
 
 
-def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared) -> str:
+def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared, bridge: bool) -> str:
     template = Template((files("rcakit.remedy") / "move.py.txt").read_text("utf-8"))
     tables = [(str(move.old.schema), move.old.name, move.schema, move.new.name) for move in moves]
     own = {name for move in moves for name in (move.old, move.new)}
@@ -88,7 +114,7 @@ def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared) ->
         if body.after
     ]
     return template.substitute(
-        title=f"Move {_count(len(moves), 'table')} of {app} to the {_schemas(moves)}.",
+        title=f"Move {count(len(moves), 'table')} of {app} to the {_schemas(moves)}.",
         story=textwrap.fill(
             "Their names held a literal dot, so they were made in "
             f"{', '.join(sorted({str(move.old.schema) for move in moves}))}. This moves them with everything that "
@@ -101,6 +127,7 @@ def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared) ->
         granted=_list(roles),
         defaults=_list(defaults),
         functions=_list(functions),
+        bridge=bridge,
         dependencies=_list(_dependencies(app, referring, declared), indent=4),
         state=_state(moves),
     )
@@ -134,7 +161,8 @@ def _schemas(moves: Iterable[Move]) -> str:
     return f"schema {names[0]}" if len(names) == 1 else "schemas " + ", ".join(names)
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """ "1 table", "7 tables"."""
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 

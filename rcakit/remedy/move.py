@@ -21,41 +21,42 @@ TRADE_OFFS = (
 
 def repair(case: Case, found: Survey) -> Repair:
     """Raises Refused where the migration's place or the model's text is not certain."""
-    written = migration.written(found, case.declared)
+    return with_files(case, build(case, found))
+
+
+def build(case: Case, found: Survey, *, bridge: bool = False) -> Repair:
+    """The repair without its files."""
+    written = migration.written(found, case.declared, bridge=bridge)
     changed = patch.edited(case.project, found.moves)
     changed |= {each.file.path: each.file.text for each in written}
-    result = Repair(
+    left = [body for body in found.bodies if not body.after]
+    return Repair(
         option="A",
-        title=f"Move {len(found.moves)} tables to {_places(found)}",
+        title=f"Move {migration.count(len(found.moves), 'table')} to {_places(found)}",
         statements=statements.forward(found),
         reverse=statements.backward(found),
         dependants=tuple(_dependants(case, found, changed)),
         trade_offs=(*TRADE_OFFS, _who(found)),
-        residue=tuple(
-            f"{body.signature} names a table in its text: {body.why}"
-            for body in found.bodies
-            if not body.after
-        ),
+        residue=tuple(f"{body.signature} names a table in its text: {body.why}" for body in left),
         changed=changed,
         migrations=tuple(each.label for each in written),
         moves=found.moves,
         renames=found.renames,
         bodies=found.bodies,
     )
-    models = {
-        path: text for path, text in changed.items() if path not in {each.file.path for each in written}
-    }
-    files = (
-        *(File(f"project/{each.file.path}", each.file.text) for each in written),
-        File("models.patch", patch.diff(case.project, models)),
-        File("repair.sql", result.sql),
-        File("reverse.sql", result.reverse_sql),
-    )
-    return _with_readme(result, files)
 
 
-def _with_readme(result: Repair, files: tuple[File, ...]) -> Repair:
-    return replace(result, files=(*files, File("README.md", readme(result, files))))
+def with_files(case: Case, result: Repair, more: tuple[File, ...] = ()) -> Repair:
+    """The same with everything a reviewer reads: new files whole, changed ones as a patch, the SQL, and a page about it."""
+    new = {path: text for path, text in result.changed.items() if not (case.project / path).exists()}
+    old = {path: text for path, text in result.changed.items() if path not in new}
+    files = [File(f"project/{path}", text) for path, text in new.items()]
+    if old:
+        files.append(File("models.patch", patch.diff(case.project, old)))
+    if result.statements:
+        files += [File("repair.sql", result.sql), File("reverse.sql", result.reverse_sql)]
+    files += more
+    return replace(result, files=(*files, File("README.md", readme(result, tuple(files)))))
 
 
 def readme(result: Repair, files: tuple[File, ...]) -> str:

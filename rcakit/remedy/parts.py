@@ -8,6 +8,7 @@ from typing import Any
 
 from rcakit.facts import Model
 from rcakit.names import Name
+from rcakit.target import Waiver
 
 EXCLUSIVE = "ACCESS EXCLUSIVE"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
@@ -126,6 +127,11 @@ class Repair:
     changed: Mapping[str, str] = field(default_factory=dict)
     migrations: tuple[str, ...] = ()
     """Labels of the migrations it adds."""
+    later: Mapping[str, str] = field(default_factory=dict)
+    """New content of project files for a second step, path -> text."""
+    expected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The `[expected_schemas]` it asks for; empty: as before."""
+    waivers: tuple[Waiver, ...] = ()
     keeps: bool = False
     """The tables stay where they are, under their names."""
     moves: tuple[Move, ...] = ()
