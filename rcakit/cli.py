@@ -240,6 +240,43 @@ def investigate(out: Path, fail_on: str, show_code: bool, **options: Any) -> int
     return run.exit_code
 
 
+@cli.command("audit-tests")
+@_target_options
+@_FORMAT
+@click.option("--static", is_flag=True, help="Only read the tests; nothing of the project is run.")
+@click.option(
+    "--write",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the proposed tests below DIR, such as the project's directory.",
+)
+def audit_tests(fmt: str, static: bool, write: Path | None, **options: Any) -> int:
+    """Find out which of the project's tests could have noticed.
+
+    Its own tests are run in copies of the project, with the fault and without it, on scratch databases.
+
+    \b
+    Exit codes:
+      0  every fault is noticed by some test, or --static
+      1  some fault is noticed by none
+      2  the tests could not be run
+    \b
+    Example:
+      rcakit audit-tests --project . --settings config.settings --python .venv/bin/python --format json
+    """
+    from rcakit import blindness, document
+    from rcakit.blindness import written
+
+    audit = blindness.audit(_read(_target(options)), run=not static, say=_say)
+    if fmt == "json":
+        click.echo(document.dumps(written.document(audit), ascii_only=True), nl=False)
+    else:
+        click.echo(written.text(audit), nl=False)
+    if write is not None and audit.proposed:
+        click.echo(written.put(audit, write), err=True)
+    return written.exit_code(audit, static=static)
+
+
 @cli.command()
 @click.option(
     "--keep",

@@ -66,6 +66,15 @@ class LocalServer(_Settings):
     database: str = "postgres"
 
 
+class OwnTests(_Settings):
+    """How the project's own tests are run, where that is not to be found out: `[tests]`."""
+
+    command: str = ""
+    """In words of a shell, without one; `{python}` is the project's interpreter, `{junit}` where JUnit XML is wanted."""
+    timeout: float = Field(default=300, gt=0)
+    """Seconds for one run of them."""
+
+
 class Target(_Settings):
     """A named database and the project that belongs to it."""
 
@@ -83,6 +92,7 @@ class Target(_Settings):
     incident: Incident = Incident()
     expected_schemas: Mapping[str, tuple[str, ...]] = {}
     waivers: tuple[Waiver, ...] = ()
+    tests: OwnTests = OwnTests()
 
     @property
     def interpreter(self) -> str | None:
