@@ -199,13 +199,13 @@ def check(fmt: str, fail_on: str, **options: Any) -> int:
     return case.exit_code(fail_on)
 
 
-def _read(target: Target) -> Case:
+def _read(target: Target, *, replay: bool = False) -> Case:
     """A case whose accounts are read, slow part by slow part."""
     from rcakit.case import open_case
     from rcakit.database import busy, named
 
     named(target)
-    case = open_case(target)
+    case = open_case(target, replay=replay)
     how = "in its own interpreter" if target.interpreter else "from its files"
     _say(f"reading the project {case.project} {how} ...")
     _ = case.declared
@@ -218,10 +218,87 @@ def _read(target: Target) -> Case:
 
 @cli.command()
 @_target_options
+@click.option("--counterfactual", is_flag=True, help="Undo each cause, alone and together, and replay again.")
+@click.option("--reverse", is_flag=True, help="Undo each migration too, and do it again.")
+@_FORMAT
+def replay(counterfactual: bool, reverse: bool, fmt: str, **options: Any) -> int:
+    """Tell what each migration really does, on a throwaway server.
+
+    The project's code runs with your rights; the investigated database is only read.
+
+    \b
+    Exit codes:
+      0  every migration did what it says
+      1  one is a silent no-op, fails, or has a way back that does not restore
+      2  it could not run, or could not tell everything
+    \b
+    Example:
+      rcakit replay --config incident-42/rcakit.toml --counterfactual
+    """
+    from rcakit import document, ledger_text, rehearse
+
+    case = _read(_target(options), replay=True)
+    case.reverse, case.on_step, case.say = reverse, _step, _say
+    found = case.replayed
+    if found is None:
+        raise RuntimeError("a case opened for a replay has one")
+    matrix = case.matrix if counterfactual else None
+    if fmt == "json":
+        content = document.steps(found, counterfactual=matrix)
+        click.echo(document.dumps(content, ascii_only=True), nl=False)
+    else:
+        click.echo(ledger_text.ledger(found, matrix), nl=False)
+    return rehearse.exit_code(found)
+
+
+@cli.command()
+@_target_options
+@click.option("--pending", is_flag=True, required=True, help="Those that were not applied yet.")
+@_FORMAT
+def rehearse(pending: bool, fmt: str, **options: Any) -> int:
+    """Try pending migrations on a clone, before they go out.
+
+    pg_dump reads the structure: it takes an ACCESS SHARE lock on every table while it runs, and waits a few seconds at
+    most for one. Nothing is written to the database.
+
+    \b
+    Exit codes:
+      0  every pending migration does what it says
+      1  one is a silent no-op, or fails
+      2  it could not be done, or could not tell everything
+    \b
+    Example:
+      rcakit rehearse --pending --service production --project .
+    """
+    from rcakit import document, ledger_text, scratch
+    from rcakit import rehearse as rehearsing
+
+    case = _read(_target(options))
+    _say("copying the structure of the database ...")
+    with scratch.server(prefer=case.observed.server.version_num // 10000) as server:
+        found = rehearsing.pending(case, server, _step)
+    if fmt == "json":
+        click.echo(document.dumps(document.steps(found), ascii_only=True), nl=False)
+    else:
+        click.echo(ledger_text.ledger(found), nl=False)
+    return rehearsing.exit_code(found)
+
+
+def _step(migration: str, number: int, count: int) -> None:
+    """Progress of a replay: one line that is written over at a terminal."""
+    end = "\r\033[K" if sys.stderr.isatty() and number < count else "\n"
+    click.secho(f"[{number}/{count}] {visible(migration)}{end}", dim=True, err=True, nl=False)
+
+
+@cli.command()
+@_target_options
 @_OUT
 @_FAIL_ON
 @_SHOW_CODE
-def investigate(out: Path, fail_on: str, show_code: bool, **options: Any) -> int:
+@click.option(
+    "--replay", is_flag=True, help="Also run its migrations on a throwaway server, and prove the causes."
+)
+def investigate(out: Path, fail_on: str, show_code: bool, replay: bool, **options: Any) -> int:
     """Run the incident notebook and write its report.
 
     What is printed on stdout is the path of the report.
@@ -235,8 +312,8 @@ def investigate(out: Path, fail_on: str, show_code: bool, **options: Any) -> int
 
     target = _target(options)
     named(target)
-    run = runs.investigate(target, out, fail_on=fail_on, show_code=show_code, say=_say)
-    click.echo(run.report)
+    run = runs.investigate(target, out, fail_on=fail_on, show_code=show_code, replay=replay, say=_say)
+    _tell(run)
     return run.exit_code
 
 

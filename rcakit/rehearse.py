@@ -80,8 +80,8 @@ def wrong(ledger: Ledger) -> tuple[Step, ...]:
 
 
 def exit_code(ledger: Ledger) -> int:
-    """0 all pending migrations do what they say, 1 one is a silent no-op or fails, 2 it could not be told."""
-    if wrong(ledger):
+    """0 all do what they say, 1 one is a silent no-op, fails or cannot be taken back, 2 it could not be told."""
+    backs = [step.reverse.result for step in ledger.steps if step.reverse is not None]
+    if wrong(ledger) or "failed" in backs or "differs" in backs:
         return 1
-    unsure = any(step.kind == "cannot-reproduce" for step in ledger.steps)
-    return 2 if unsure or any(unread.blocking for unread in ledger.unread) else 0
+    return 2 if any(gap.blocking for gap in ledger.gaps) else 0

@@ -54,7 +54,8 @@ class TestEveryNotebook:
 
     def test_a_cell_is_short_plain_and_ends_in_an_expression(self, path: Path) -> None:
         for cell in code(path):
-            assert 0 < len(cell.source.splitlines()) <= 8
+            limit = 12 if "parameters" in cell.metadata.get("tags", ()) else 8
+            assert 0 < len(cell.source.splitlines()) <= limit
             tree = ast.parse(cell.source)  # a magic or a shell escape does not parse
             kinds = {type(node) for node in ast.walk(tree)}
             assert kinds.isdisjoint({ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.Try})
@@ -93,6 +94,7 @@ def test_the_report_has_its_sections_in_order() -> None:
         "timeline",
         "evidence",
         "answer",
+        "replayed",
         "causes",
         "tests_blind",
     ]

@@ -138,5 +138,5 @@ def test_a_server_newer_than_the_scratch_one_cannot_be_cloned(demo_case: Case, s
 
 
 def test_a_structure_that_is_not_whole_cannot_be_judged() -> None:
-    ledger = SimpleNamespace(steps=(), unread=(Unread("replayed", "x"),))
+    ledger = SimpleNamespace(steps=(), gaps=(Unread("replayed", "x"),))
     assert rehearse.exit_code(ledger) == 2  # type: ignore[arg-type]

@@ -53,10 +53,30 @@ class IncidentReport(Parameters):
     settings: str = Field("", description="its settings module; empty: as manage.py says")
     python: str = Field("", description="its own interpreter; empty: the files are read and nothing is run")
     schemas: list[str] = Field([], description="look at these schemas alone; empty: at all")
+    replay: bool = Field(
+        False, description="also run the migrations on a scratch server: the project's code runs"
+    )
     show_code: bool = Field(False, description="open the code and SQL in the rendered report")
 
 
-MODELS: Mapping[str, type[Parameters]] = {model.__name__: model for model in (IncidentReport,)}
+class MigrationReplay(Parameters):
+    """notebooks/20_migration_replay.ipynb"""
+
+    config: str = Field(
+        "", description="path of rcakit.toml; empty: found from the working directory upwards"
+    )
+    dsn_env: str = Field("", description="NAME of the environment variable that holds the connection string")
+    service: str = Field("", description="or a service of pg_service.conf")
+    project: str = Field("", description="directory of the Django project, whose migrations are run")
+    settings: str = Field("", description="its settings module; empty: as manage.py says")
+    python: str = Field("", description="its own interpreter; empty: the one found in the project")
+    reverse: bool = Field(False, description="also undo each migration and do it again")
+    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
+
+
+MODELS: Mapping[str, type[Parameters]] = {
+    model.__name__: model for model in (IncidentReport, MigrationReplay)
+}
 
 
 def parse(model: type[Parameters], assignments: Iterable[str]) -> Parameters:

@@ -85,14 +85,17 @@ def investigate(
     *,
     fail_on: str = "warning",
     show_code: bool = False,
+    replay: bool = False,
     say: Callable[[str], None] = lambda _: None,
     conninfo: str = "",
 ) -> Run:
     """Run the incident notebook on a target. `conninfo` is that of a server which is running already.
 
+    `replay` lets the project's migrations run on a scratch server too.
+
     Raises ConfigError for parameters the notebook refuses; whatever goes wrong later is in the Run.
     """
-    values = _of_target(target, show_code)
+    values = _of_target(target, show_code) | ({"replay": True} if replay else {})
     if conninfo:
         values = {key: value for key, value in values.items() if key != "service"} | {"dsn_env": RUN_DSN}
     env = {RUN_DSN: conninfo} if conninfo else {}

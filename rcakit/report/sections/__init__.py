@@ -5,6 +5,7 @@ nothing to say: then it says so.
 """
 
 from rcakit.report.sections.act import actions, prevention, provenance, questions, repair
+from rcakit.report.sections.replay import replayed
 from rcakit.report.sections.what import impact, summary, symptom, timeline, title, verdict
 from rcakit.report.sections.why import answer, causes, evidence, factors, tests_blind
 
@@ -19,6 +20,7 @@ __all__ = [
     "provenance",
     "questions",
     "repair",
+    "replayed",
     "summary",
     "symptom",
     "tests_blind",

@@ -1,0 +1,88 @@
+"""The ledger as a figure: a bar for each migration, as long as what it changed; a silent no-op stands out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.patches import Rectangle
+
+from rcakit.report import figures
+from rcakit.report.figures import BAD, BAD_FILL, INK, LINE, SOFT, WIDTH, Figure, short
+from rcakit.report.html import Html
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rcakit.ledger import Ledger, Step, StepClass
+
+LIMIT = 48
+"""Bars drawn at most; of a longer ledger the ordinary ones are left out first."""
+WORDS: dict[StepClass, str] = {
+    "changed": "changed",
+    "state-only": "state only",
+    "data-only": "rows only",
+    "vacuous": "nothing to do",
+    "silent-no-op": "silent no-op",
+    "failed": "failed",
+    "cannot-reproduce": "cannot be told",
+}
+"""Class of a step in words."""
+WRONG: frozenset[StepClass] = frozenset({"silent-no-op", "failed", "cannot-reproduce"})
+_ROW, _LEFT, _RIGHT = 15.0, 172.0, 62.0
+
+
+def ledger(found: Ledger) -> Figure | Html:
+    """A bar a migration, in the order they ran."""
+    if not found.steps:
+        return Html("")
+    shown = _chosen(found.steps)
+    longest = max(len(step.changes) for step in shown) or 1
+    with mpl.rc_context(figures._SETTINGS):
+        canvas, axes = figures._canvas(_ROW * len(shown) + 10)
+        for number, step in enumerate(shown):
+            _bar(axes, _ROW * (len(shown) - 1 - number) + 5, step, longest)
+        svg = figures._svg(canvas)
+    counts = Counter(WORDS[step.kind] for step in found.steps)
+    wrong = [f"{step.migration}: {WORDS[step.kind]}" for step in found.steps if step.kind in WRONG]
+    alt = ", ".join(f"{number} {word}" for word, number in counts.items())
+    alt = f"{len(found.steps)} migrations replayed: {alt}. " + "; ".join(wrong)
+    left_out = len(found.steps) - len(shown)
+    more = f" {left_out} that changed what they said are left out." if left_out else ""
+    return figures._figure(
+        svg, alt, f"Each bar is a migration, its length the number of objects it changed.{more}"
+    )
+
+
+def _chosen(steps: Sequence[Step]) -> list[Step]:
+    """All, or those that changed nothing and as many of the others as there is room for, in their order."""
+    if len(steps) <= LIMIT:
+        return list(steps)
+    order = sorted(
+        range(len(steps)), key=lambda n: (steps[n].kind not in WRONG, steps[n].kind == "changed", n)
+    )
+    return [steps[n] for n in sorted(order[:LIMIT])]
+
+
+def _bar(axes: Axes, y: float, step: Step, longest: int) -> None:
+    wrong, room = step.kind in WRONG, WIDTH * 72 - _LEFT - _RIGHT
+    ink = BAD if wrong else INK
+    label = short(step.migration, 34)
+    figures._text(
+        axes, _LEFT - 8, y + 5, label, ha="right", size=8, color=ink, weight="bold" if wrong else "normal"
+    )
+    axes.plot((_LEFT, _LEFT), (y - 3, y + 13), color=LINE, linewidth=0.8)
+    if wrong:
+        box = Rectangle((_LEFT, y), room, 10, facecolor=BAD_FILL, edgecolor=BAD, linewidth=1.2)
+        axes.add_patch(box)
+        figures._text(
+            axes, _LEFT + room / 2, y + 5, f"✕ {WORDS[step.kind]}", size=8, color=BAD, weight="bold"
+        )
+        return
+    length = room * len(step.changes) / longest
+    if length:
+        axes.add_patch(Rectangle((_LEFT, y), max(length, 2), 10, facecolor=SOFT, edgecolor="none"))
+    said = str(len(step.changes)) if step.changes else WORDS[step.kind]
+    figures._text(axes, _LEFT + length + 5, y + 5, said, ha="left", size=8, color=SOFT)

@@ -1,0 +1,296 @@
+"""What the migrations really did: the ledger, guards in every world, the causes undone one by one.
+
+Without a replay each says so in one line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rcakit.counterfactual import describe
+from rcakit.report import replay_figures, tables
+from rcakit.report.html import Html, breakable, chip, code, details, join, tag
+from rcakit.report.replay_figures import WORDS, WRONG
+from rcakit.report.sections import common
+
+if TYPE_CHECKING:
+    from rcakit.case import Case
+    from rcakit.causes import Cause
+    from rcakit.counterfactual import Matrix, Trial
+    from rcakit.ledger import Back, Ledger, Step
+    from rcakit.worlds import Row, Truth
+
+SHOWN = 6
+"""Changes of one migration that the page lists; `findings.json` has them all."""
+_KINDS = {
+    "changed": "good",
+    "data-only": "good",
+    "state-only": "quiet",
+    "vacuous": "quiet",
+    "silent-no-op": "error",
+    "failed": "error",
+    "cannot-reproduce": "unknown",
+}
+_OUTCOMES = {"moves": "good", "does nothing": "warning", "fails": "error", "cannot tell": "unknown"}
+
+
+def replayed(case: Case) -> Html:
+    """All three, as the incident report shows them."""
+    if case.replayed is None:
+        return _not_replayed()
+    return join(ledger(case), truth(case), matrix(case))
+
+
+def _not_replayed() -> Html:
+    return tag(
+        "p",
+        "Not replayed: run ",
+        code("rcakit investigate --replay"),
+        ", which runs the project's code on a throwaway server.",
+        class_="later",
+    )
+
+
+def verdict(case: Case) -> Html:
+    """The answer to the question of the replay's notebook, in one sentence."""
+    found = case.replayed
+    if found is None:
+        return _not_replayed()
+    silent = [step.migration for step in found.silent()]
+    if found.failed is not None:
+        said = f"They could not all be told: the replay broke off in {found.failed.migration}."
+    elif silent:
+        number = f"{len(silent)} of {common.plural(len(found.steps), 'migration')}"
+        said = f"{number} did nothing and said nothing: {common.listed(silent)}."
+    else:
+        said = (
+            f"What they say: none of {common.plural(len(found.steps), 'migration')} did nothing in silence."
+        )
+    return tag("p", said, class_="answer")
+
+
+# ------------------------------------------------------------------ the ledger
+
+
+def ledger(case: Case) -> Html:
+    """A bar for each migration, those that did not do what they say in full, the rest folded away."""
+    found = case.replayed
+    if found is None:
+        return _not_replayed()
+    amiss = [step for step in found.steps if step.kind in WRONG or step.idle]
+    rest = [step for step in found.steps if step not in amiss]
+    parts = [_told(found), replay_figures.ledger(found)]
+    parts.append(
+        _steps(amiss, "Migrations that did not do what they say")
+        if amiss
+        else common.nothing("Every migration that carries DDL changed what it said.")
+    )
+    if rest:
+        what = common.plural(len(rest), "migration")
+        parts.append(details(f"{what} that did what they say", _steps(rest, "The other migrations")))
+    return join(*parts, _notices(found), _ways_back(found))
+
+
+def _told(found: Ledger) -> Html:
+    counts = Counter(WORDS[step.kind] for step in found.steps)
+    said = common.listed((f"{number} {word}" for word, number in counts.items()), limit=9)
+    return tag(
+        "p",
+        f"{common.plural(len(found.steps), 'migration')} run one by one on PostgreSQL {found.server_version} "
+        f"with {found.framework}, in {found.seconds:.1f} s: {said}.",
+    )
+
+
+def _steps(steps: Sequence[Step], caption: str) -> Html:
+    columns = {
+        "Migration": lambda step: breakable(step.migration),
+        "Outcome": lambda step: chip(_KINDS[step.kind], WORDS[step.kind]),
+        "Changes": _changes,
+        "Conditions": _conditions,
+        "Why": lambda step: step.error.partition("\n")[0] or step.why or "–",
+        "Seconds": lambda step: f"{step.seconds:.3f}",
+    }
+    style = tables.Style(caption, limit=None, cards=True, noun="migration", source="findings.json")
+    return tables.records(steps, style, columns)
+
+
+def _changes(step: Step) -> object:
+    lines = [str(change) for change in step.changes]
+    shown = [tag("p", breakable(line)) for line in lines[:SHOWN]]
+    if len(lines) > SHOWN:
+        shown.append(tag("p", f"and {len(lines) - SHOWN} more", class_="meta"))
+    for name, counts in (step.rows or {}).items():
+        words = zip(("inserted", "updated", "deleted"), counts, strict=True)
+        done = common.listed(f"{number} {word}" for word, number in words if number)
+        shown.append(tag("p", f"rows of {name}: {done}"))
+    return join(*shown) if shown else "none"
+
+
+def _conditions(step: Step) -> object:
+    """How many were false, and what there was instead of what they asked for."""
+    asked = [each for each in step.guards if each.verdict.guard.condition and each.effects != "present"]
+    if not asked:
+        return "–"
+    false = [each for each in asked if each.verdict.as_role is False]
+    said = f"{len(false)} of {len(asked)} false"
+    near = [
+        tag(
+            "p",
+            code(each.verdict.guard.relations[0]),
+            " asked for, there was ",
+            code(each.verdict.nearest.qualified),
+        )
+        for each in false
+        if each.verdict.nearest and each.verdict.guard.relations
+    ]
+    more = tag("p", f"and {len(near) - 2} more like that", class_="meta") if len(near) > 3 else Html("")
+    return join(said, *(near[:2] if len(near) > 3 else near), more)
+
+
+def _notices(found: Ledger) -> Html:
+    rows = [(step.migration, each.severity, each.message) for step in found.steps for each in step.notices]
+    if not rows:
+        return Html("")
+    shown = [(breakable(label), severity, message) for label, severity, message in rows]
+    style = tables.Style("What the server said, which migrate does not show", noun="notice", cards=True)
+    return details(
+        f"{common.plural(len(rows), 'notice')} of the server",
+        tables.table(["Migration", "Severity", "Message"], shown, style),
+    )
+
+
+def _ways_back(found: Ledger) -> Html:
+    tried = [step for step in found.steps if step.reverse is not None]
+    if not tried:
+        return Html("")
+    bad = [step for step in tried if step.reverse and step.reverse.result in ("failed", "differs")]
+    if not bad:
+        count = sum(step.reverse is not None and step.reverse.result == "restored" for step in tried)
+        return common.nothing(
+            f"{common.plural(count, 'migration')} undone and done again: the catalog came back each time."
+        )
+    rows = [_way_back(step.migration, step.reverse) for step in bad if step.reverse is not None]
+    style = tables.Style("Ways back that do not lead back", noun="migration", cards=True)
+    return tables.table(["Migration", "Way back", "What is different"], rows, style)
+
+
+def _way_back(label: str, back: Back) -> tuple[Html, Html, object]:
+    lines = [tag("p", breakable(line)) for line in back.changes[:SHOWN]]
+    failed = back.result == "failed"
+    said = back.error.partition("\n")[0] if failed else join(*lines)
+    return breakable(label), chip("error", "fails" if failed else "does not restore"), said
+
+
+# ------------------------------------------------------------------ guards in every world
+
+
+def truth(case: Case) -> Html:
+    """For each conditional migration, what it does from every state it could have met."""
+    if case.replayed is None:
+        return _not_replayed()
+    if not case.worlds:
+        return common.nothing("No migration of the project asks before it acts.")
+    return join(*map(_table, case.worlds))
+
+
+def _table(table: Truth) -> Html:
+    columns: dict[str, Callable[[Row], object]] = {
+        "State": lambda row: join(tag("b", row.world.name), tag("p", row.world.description, class_="meta")),
+        "Occurs": lambda row: (
+            chip("note", row.world.reachable) if row.world.reached else "only by somebody's hand"
+        ),
+        "Conditions": lambda row: "cannot be told" if row.true is None else f"{row.true} of {row.total} true",
+        "It": lambda row: chip(_OUTCOMES[row.outcome], _did(row, table)),
+        "Intended end": lambda row: "reached" if row.intended_end else f"{row.ended} of {row.total}",
+        "Error": lambda row: row.error or "–",
+    }
+    conditions = common.plural(len(table.guards), "condition")
+    rows = sorted(table.rows, key=lambda row: not row.world.reached)
+    body = tables.table(
+        list(columns),
+        [[value(row) for value in columns.values()] for row in rows],
+        tables.Style(f"{table.migration}, {conditions}", limit=None, noun="state", cards=True),
+    )
+    head = tag("h3", code(table.migration), " from every state it could have met")
+    return join(head, tag("p", table.conclusion, class_="conclusion"), body)
+
+
+def _did(row: Row, table: Truth) -> str:
+    moves = all(effect.kind in ("move", "rename") for guard in table.guards for effect in guard.effects)
+    return row.outcome if row.outcome != "moves" or moves else "takes effect"
+
+
+# ------------------------------------------------------------------ the counterfactual matrix
+
+
+def matrix(case: Case) -> Html:
+    """Each set of causes undone, one replay a row, and what follows for each cause."""
+    if case.replayed is None:
+        return _not_replayed()
+    found = case.matrix
+    if found is None:
+        return common.nothing(
+            "There is no misplaced table with a cause that could be undone: nothing was tried."
+        )
+    causes = [undo.cause for undo in found.undos]
+    rows = [_trial(trial, causes) for trial in found.trials]
+    columns = [*causes, "Symptom", "In place", "Reached", "How it ended"]
+    style = tables.Style("Causes undone, each row a replay of its own", limit=None, noun="replay", head=False)
+    return join(
+        tag("h3", "What goes when a cause is undone"),
+        _undone(found),
+        tables.table(columns, rows, style),
+        _verdicts(case.causes, found),
+    )
+
+
+def _trial(trial: Trial, causes: Sequence[str]) -> list[object]:
+    return [
+        *(chip("good", "undone") if cause in trial.undone else "as it was" for cause in causes),
+        chip("error", "there") if trial.symptom else chip("good", "gone"),
+        f"{trial.placed} of {trial.total}",
+        f"{trial.reached} of {trial.total}",
+        f"stops at {trial.stopped}" if trial.stopped else _silent(trial),
+    ]
+
+
+def _silent(trial: Trial) -> object:
+    if not trial.silent:
+        return "to its end"
+    return join("to its end; in silence nothing came of ", *(code(label) for label in trial.silent))
+
+
+def _undone(found: Matrix) -> Html:
+    rows = [
+        tag("li", tag("a", undo.cause, href=f"#{undo.cause}"), f" undone: {undo.what}.")
+        for undo in found.undos
+    ]
+    rows += [tag("li", f"{cause}: no change is sure to undo it and nothing else.") for cause in found.untried]
+    return tag("ul", *rows)
+
+
+def _verdicts(causes: Sequence[Cause], found: Matrix) -> Html:
+    tried = {undo.cause for undo in found.undos}
+    columns: dict[str, Callable[[Cause], object]] = {
+        "Cause": lambda row: join(row.id, " ", row.title),
+        "Sufficient": lambda row: "yes" if found.sufficient(row.id) else "no",
+        "Necessary": lambda row: "yes" if found.necessary(row.id) else "no",
+        "What it was": lambda row: _role(row, found),
+        "With it alone undone": lambda row: describe(found.trial(row.id)),
+    }
+    rows = [[value(row) for value in columns.values()] for row in causes if row.id in tried]
+    return tables.table(
+        list(columns), rows, tables.Style("What each cause was to the symptom", noun="cause", cards=True)
+    )
+
+
+def _role(cause: Cause, found: Matrix) -> Html:
+    if found.refuted(cause.id):
+        return chip("quiet", "refuted: undoing it changes nothing")
+    if found.silencing(cause.id):
+        return chip("warning", "kept it silent, did not cause it")
+    if found.sufficient(cause.id) or found.necessary(cause.id):
+        return chip("error", "caused it")
+    return chip("warning", "contributed")

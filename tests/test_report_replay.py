@@ -1,0 +1,171 @@
+"""The replay in the reports: both notebooks run for real on the incident, and each part without a replay."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from casefixture import HOSTILE, make_case
+
+from rcakit.case import Case, open_case
+from rcakit.counterfactual import Matrix, Trial
+from rcakit.diff import Change
+from rcakit.ledger import Back, Branch, Ledger, Notice, Step
+from rcakit.report import params, replay_figures, runs
+from rcakit.report.figures import Figure
+from rcakit.report.html import Html
+from rcakit.report.sections import replay
+from rcakit.undo import Undo
+from rcakit.worlds import Row, Truth, World
+
+MOVE = "administrate.0003_migrate_to_adm_schema"
+PARTS = ("ledger", "truth", "matrix", "replayed", "verdict")
+
+
+# ------------------------------------------------------------------ for real
+
+
+def page(run: runs.Run) -> str:
+    assert run.reason == ""
+    return run.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_replay_notebook_answers_its_title(demo_case: Case, tmp_path: Path) -> None:
+    given = {"config": str(demo_case.target.root / "rcakit.toml"), "reverse": True}
+    options = runs.Options(target="replay", env={})
+    run = runs.execute(params.find("20_migration_replay"), given, tmp_path, options)
+    text = page(run)
+    assert f"1 of 20 migrations did nothing and said nothing: {MOVE}" in text
+    assert "7 of 7 false" in text
+    assert "It reaches its end only from: plain name" in text
+    assert text.count("<img") >= 2
+    saved = json.loads((run.folder / "findings.json").read_text(encoding="utf-8"))
+    assert len(saved["steps"]) == 20
+    assert saved["counterfactual"]["trials"]
+
+
+@pytest.mark.slow
+def test_the_incident_report_has_the_replay_when_it_is_asked_for(demo_case: Case, tmp_path: Path) -> None:
+    run = runs.investigate(demo_case.target, tmp_path, replay=True)
+    text = page(run)
+    assert "kept it silent, did not cause it" in text
+    assert "Not replayed" not in text
+    assert run.exit_code == 1
+
+
+# ------------------------------------------------------------------ by hand
+
+
+def hostile(evil: str) -> Any:
+    """A replayed case in which every foreign text may be hostile."""
+    verdict = make_case(hostile=bool(evil)).guards[0]
+    silent = Step(
+        f"shop.0002{evil}", "silent-no-op", f"nothing{evil}", guards=(Branch(verdict, "skipped", "absent"),),
+        notices=(Notice("WARNING", f"careful{evil}"),), reverse=Back("differs", (f"- table{evil}",)),
+    )  # fmt: skip
+    changed = Step(
+        "shop.0001", "changed", "", (Change("created", "table", "", f"public.t{evil}"),) * 9,
+        rows={f"t{evil}": (1, 0, 2)}, reverse=Back("failed", error=f"boom{evil}\nmore"),
+    )  # fmt: skip
+    failed = Step(f"shop.0003{evil}", "failed", "it raised an error", error=f"no{evil}\nmore")
+    catalog = make_case().observed
+    ledger = Ledger(
+        (changed, silent, failed), catalog, {}, "18.6", "Django 5.2", "3.11", 1.0, not_run=("shop.0004",)
+    )
+    trials = (
+        Trial((), 0, 7, 7, "", (silent.migration,), 1.0),
+        Trial(("C1",), 7, 7, 7, "", (), 1.0),
+        Trial(("C2",), 0, 7, 7, f"shop.0002{evil}: x{evil}", (), 1.0),
+    )
+    matrix = Matrix(trials, (Undo("C1", f"named{evil}"), Undo("C2", "aimed")), ("C3",))
+    rows = (
+        Row(World(f"w{evil}", f"d{evil}", ("replayed",)), 1, 0, "does nothing", 0),
+        Row(World("x", "y"), 1, None, "fails", 0, f"error{evil}"),
+    )
+    table = Truth(silent.migration, (verdict.guard,), rows, f"It never works{evil}.")
+    return SimpleNamespace(
+        **{**vars(make_case(hostile=bool(evil))), "replayed": ledger, "matrix": matrix, "worlds": (table,)}
+    )
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_without_a_replay_each_part_says_so_in_one_line(part: str) -> None:
+    text = getattr(replay, part)(make_case()).text
+    assert "Not replayed: run" in text
+    assert text.count("<p") == 1
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_foreign_text_is_obeyed(part: str) -> None:
+    text = getattr(replay, part)(hostile(HOSTILE)).text
+    assert "<img src=x" not in text
+    assert "<script" not in text
+    assert "\u202e" not in text
+
+
+def test_the_figure_is_inert_and_described() -> None:
+    figure = replay_figures.ledger(hostile(HOSTILE).replayed)
+    assert isinstance(figure, Figure)
+    assert b"<script" not in figure.svg
+    assert "silent no-op" in figure.alt
+    assert replay_figures.ledger(replace(hostile("").replayed, steps=())) == Html("")
+
+
+def test_a_long_ledger_shows_what_is_wrong_and_says_what_it_leaves_out() -> None:
+    ledger = hostile("").replayed
+    changed, silent, _ = ledger.steps
+    steps = (*(replace(changed, migration=f"a.{n:04}") for n in range(300)), silent)
+    figure = replay_figures.ledger(replace(ledger, steps=steps))
+    assert b"shop.0002" in figure.svg
+    assert f"{301 - replay_figures.LIMIT} that changed what they said are left out" in figure.text
+    assert len(figure.svg) < 100_000
+
+
+def test_the_ledger_tells_what_was_wrong_and_folds_the_rest() -> None:
+    text = replay.ledger(hostile("")).text
+    assert "1 of 1 false" in text
+    assert "Migrations that did not do what they say" in text
+    assert "rows of t: 1 inserted and 2 deleted" in text
+    assert "and 3 more" in text
+    assert "Ways back that do not lead back" in text
+    assert "careful" in text
+    assert "<details" in text
+
+
+def test_the_matrix_says_what_each_cause_was() -> None:
+    text = replay.matrix(hostile("")).text
+    assert "caused it" in text
+    assert "kept it silent, did not cause it" in text
+    assert "C3: no change is sure to undo it" in text
+    assert "stops at shop.0002" in text
+
+
+def test_a_cause_that_changes_nothing_is_shown_as_refuted() -> None:
+    case = hostile("")
+    trials = (case.matrix.trials[0], replace(case.matrix.trials[0], undone=("C1",)))
+    case.matrix = replace(case.matrix, trials=trials, undos=case.matrix.undos[:1])
+    assert "refuted: undoing it changes nothing" in replay.matrix(case).text
+
+
+def test_nothing_to_undo_and_no_condition_are_said() -> None:
+    case = hostile("")
+    case.matrix, case.worlds = None, ()
+    assert "nothing was tried" in replay.matrix(case).text
+    assert "No migration of the project asks before it acts" in replay.truth(case).text
+
+
+def test_the_verdict_tells_a_replay_that_broke_off_from_a_clean_one() -> None:
+    case = hostile("")
+    assert "broke off in shop.0003" in replay.verdict(case).text
+    case.replayed = replace(case.replayed, steps=case.replayed.steps[:1])
+    assert "none of 1 migration did nothing in silence" in replay.verdict(case).text
+
+
+def test_an_open_case_without_replay_runs_nothing(demo_case: Case) -> None:
+    case = open_case(demo_case.target)
+    assert (case.replayed, case.matrix, case.worlds) == (None, None, ())
