@@ -162,6 +162,9 @@ _FAIL_ON = click.option(
 _FORMAT = click.option(
     "--format", "fmt", type=click.Choice(("text", "json")), default="text", show_default=True
 )
+_REPLAY = click.option(
+    "--replay", is_flag=True, help="Also run its migrations on a throwaway server, and prove the causes."
+)
 _SHOW_CODE = click.option("--show-code", is_flag=True, help="Leave code and SQL unfolded in the report.")
 
 
@@ -253,6 +256,60 @@ def replay(counterfactual: bool, reverse: bool, fmt: str, **options: Any) -> int
 
 @cli.command()
 @_target_options
+@click.option(
+    "--option",
+    "letter",
+    type=click.Choice(("A", "B", "C", "advised"), case_sensitive=False),
+    required=True,
+    help="A: move the tables. B: keep the names. C: move, with views under the old names. "
+    "advised: what people usually advise, to see it rehearsed.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where the files are written.",
+)
+@click.option(
+    "--rehearse", "rehearsed", is_flag=True, help="Try it on a copy of the database: the project's code runs."
+)
+@_FORMAT
+def repair(letter: str, out: Path, rehearsed: bool, fmt: str, **options: Any) -> int:
+    """Write a repair of misplaced tables for people to review, and try it on a copy.
+
+    Nothing is ever applied to the investigated database, and the project is not changed.
+
+    \b
+    Exit codes:
+      0  written, and with --rehearse it passed
+      1  the rehearsal failed
+      2  it could not be done
+      3  refused: it would destroy data, or the state is not understood
+    \b
+    Example:
+      rcakit repair --option A --out repair --rehearse
+    """
+    from rcakit import document, rehearsal, remedy, repair_text
+    from rcakit.rehearsal.document import document as described
+
+    case = _read(_target(options))
+    choice = remedy.option(case, letter)
+    written = remedy.write(choice, out)
+    tried = None
+    if rehearsed:
+        _say("copying the database ...")
+        with rehearsal.stage(case) as here:
+            tried = rehearsal.rehearse(here, choice, _say)
+    if fmt == "json":
+        click.echo(document.dumps(described(choice, tried), ascii_only=True), nl=False)
+    else:
+        click.echo(repair_text.repair(choice, written, tried), nl=False)
+    return 1 if tried is not None and tried.verdict == "failed" else 0
+
+
+@cli.command()
+@_target_options
 @click.option("--pending", is_flag=True, required=True, help="Those that were not applied yet.")
 @_FORMAT
 def rehearse(pending: bool, fmt: str, **options: Any) -> int:
@@ -295,9 +352,7 @@ def _step(migration: str, number: int, count: int) -> None:
 @_OUT
 @_FAIL_ON
 @_SHOW_CODE
-@click.option(
-    "--replay", is_flag=True, help="Also run its migrations on a throwaway server, and prove the causes."
-)
+@_REPLAY
 def investigate(out: Path, fail_on: str, show_code: bool, replay: bool, **options: Any) -> int:
     """Run the incident notebook and write its report.
 
@@ -362,9 +417,10 @@ def audit_tests(fmt: str, static: bool, write: Path | None, **options: Any) -> i
     help="Leave project, database and settings there, to play with.",
 )
 @click.option("--healthy", is_flag=True, help="Build the same project without the fault.")
+@_REPLAY
 @_OUT
 @_SHOW_CODE
-def demo(keep: Path | None, healthy: bool, out: Path, show_code: bool) -> int:
+def demo(keep: Path | None, healthy: bool, replay: bool, out: Path, show_code: bool) -> int:
     """Build a real incident on a throwaway PostgreSQL.
 
     Its migrations really run; then it is investigated, and the path of the report is printed.
@@ -377,7 +433,7 @@ def demo(keep: Path | None, healthy: bool, out: Path, show_code: bool) -> int:
     """
     from rcakit import tour
 
-    run = tour.demo(keep, out, healthy=healthy, show_code=show_code, say=_say)
+    run = tour.demo(keep, out, healthy=healthy, replay=replay, show_code=show_code, say=_say)
     if keep is not None:
         click.echo(tour.after_demo(keep), err=True)
     _tell(run)

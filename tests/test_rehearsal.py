@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from rcakit import remedy
 from rcakit.case import Case
 from rcakit.diff import diff
+from rcakit.errors import Refused
 from rcakit.rehearsal import Proof, Rehearsal, Stage, rehearse, stage
 from rcakit.remedy import advised
 
@@ -158,3 +160,80 @@ def test_the_other_options_pass_too(here: Stage, option: str) -> None:
         assert proof(rehearsed, "administrate.Venue", old).after.startswith("160 rows, read, updated")
         assert proof(rehearsed, "administrate.Venue", new).after.startswith("160 rows, read, updated")
         assert proof(rehearsed, "the old names", "are gone after the later step").after == "gone"
+
+
+# ------------------------------------------------------------------ states of other databases
+
+
+@contextmanager
+def changed(here: Stage, script: str) -> Iterator[tuple[str, Case]]:
+    """A copy with something different in it, and the case of it."""
+    with here.trial() as dbname, pytest.MonkeyPatch.context() as patch:
+        with here.server.connect(dbname) as connection:
+            connection.execute(script.encode())
+        patch.setenv("RCAKIT_TEST_CHANGED", here.server.conninfo(dbname))
+        target = here.case.target.model_copy(update={"dsn_env": "RCAKIT_TEST_CHANGED"})
+        yield dbname, Case(target)
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ('CREATE TABLE adm.venues (LIKE public."adm.venues")', "both there"),
+        ('CREATE TABLE public.more () INHERITS (public."adm.venues")', "not an ordinary table"),
+        ("CREATE SEQUENCE adm.venues_id_seq", "not free"),
+    ],
+)
+def test_a_state_that_is_not_understood_is_refused(here: Stage, script: str, why: str) -> None:
+    with changed(here, script) as (_, case), pytest.raises(Refused, match=why) as refused:
+        remedy.options(case)
+    assert refused.value.exit_code == 3
+
+
+BY_HAND = 'ALTER TABLE public."adm.venues" SET SCHEMA adm; ALTER TABLE adm."adm.venues" RENAME TO venues'
+
+
+def test_one_of_seven_moved_by_hand_gets_the_rest(here: Stage, moved: Rehearsal) -> None:
+    with changed(here, BY_HAND) as (dbname, case):
+        repair = next(each for each in remedy.options(case) if each.option == "A")
+        assert [str(each.new) for each in repair.moves if not each.pending] == ["adm.venues"]
+        with here.project(repair.changed) as copy:
+            ledger = here.migrate(copy, dbname)
+        assert ledger.failed is None
+        assert not [each.name for each in ledger.catalog.relations if each.name.startswith("adm.")]
+        assert not [each.name for each in ledger.catalog.constraints if each.name.startswith("adm.")]
+
+
+def test_a_table_that_is_there_twice_stops_the_migration_whole(here: Stage, moved: Rehearsal) -> None:
+    with changed(here, "CREATE TABLE adm.custom_fields (id int)") as (dbname, _):
+        before = here.read(dbname)
+        with here.project(moved.repair.changed) as copy:
+            ledger = here.migrate(copy, dbname)
+        assert ledger.failed is not None
+        assert "both of" in ledger.failed.error
+        assert diff(before, here.read(dbname)) == ()
+
+
+def test_default_privileges_come_along(here: Stage) -> None:
+    grant = "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT SELECT ON TABLES TO acted_app"
+    with changed(here, grant) as (dbname, case):
+        repair = next(each for each in remedy.options(case) if each.option == "A")
+        wanted = 'ALTER DEFAULT PRIVILEGES FOR ROLE "postgres" IN SCHEMA "adm" GRANT SELECT ON TABLES TO "acted_app"'
+        assert wanted in [each.sql for each in repair.statements]
+        with here.project(repair.changed) as copy:
+            assert here.migrate(copy, dbname).failed is None
+        with here.server.connect(dbname) as connection:
+            connection.execute("CREATE TABLE adm.later (id int)")
+            held = connection.execute(
+                "SELECT has_table_privilege('acted_app', 'adm.later', 'SELECT')"
+            ).fetchone()
+        assert held == (True,)
+
+
+def test_a_function_that_was_changed_since_stops_the_migration(here: Stage, moved: Rehearsal) -> None:
+    other = "CREATE OR REPLACE FUNCTION public.seats_at(wanted text) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT 1::bigint'"
+    with changed(here, other) as (dbname, _):
+        with here.project(moved.repair.changed) as copy:
+            ledger = here.migrate(copy, dbname)
+        assert ledger.failed is not None
+        assert "was changed since" in ledger.failed.error

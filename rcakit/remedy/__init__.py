@@ -8,21 +8,39 @@ Nothing here touches the investigated database, and no applied migration is ever
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rcakit.case import Case
 from rcakit.errors import Refused
-from rcakit.remedy import bridge, keep, move
+from rcakit.remedy import advised, bridge, keep, move
 from rcakit.remedy.parts import Body, File, Move, Rename, Repair, Statement
-from rcakit.remedy.survey import survey
+from rcakit.remedy.survey import Survey, survey
 
-__all__ = ["Body", "File", "Move", "Rename", "Repair", "Statement", "options", "write"]
+__all__ = ["CHOICES", "Body", "File", "Move", "Rename", "Repair", "Statement", "option", "options", "write"]
+
+
+_BUILDERS: dict[str, Callable[[Case, Survey], Repair]] = {
+    "A": move.repair,
+    "B": keep.repair,
+    "C": bridge.repair,
+    advised.OPTION: advised.build,
+}
+CHOICES = tuple(_BUILDERS)
+
+
+def option(case: Case, letter: str) -> Repair:
+    """One way out: "A", "B" or "C"; "advised" is what people usually advise, built to be seen failing.
+
+    Raises Refused for a state that is not understood, or without a misplaced table.
+    """
+    return _BUILDERS[letter](case, survey(case))
 
 
 def options(case: Case) -> tuple[Repair, ...]:
-    """The ways out of this case. Raises Refused for a state that is not understood, or without a misplaced table."""
+    """A, B and C. Raises Refused when one of them is not possible: `option` tells of each by itself."""
     found = survey(case)
-    return (move.repair(case, found), keep.repair(case, found), bridge.repair(case, found))
+    return tuple(_BUILDERS[letter](case, found) for letter in "ABC")
 
 
 def write(repair: Repair, directory: Path) -> tuple[Path, ...]:

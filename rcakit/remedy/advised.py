@@ -11,14 +11,18 @@ from rcakit.case import Case
 from rcakit.names import quote
 from rcakit.remedy import patch
 from rcakit.remedy.parts import EXCLUSIVE, File, Repair, Statement
-from rcakit.remedy.survey import survey
+from rcakit.remedy.survey import Survey, survey
 
 OPTION = "advised"
 
 
 def repair(case: Case) -> Repair:
     """`SET SCHEMA` and `RENAME TO` for each table, and the model patch. Raises Refused as `remedy.options` does."""
-    found = survey(case)
+    return build(case, survey(case))
+
+
+def build(case: Case, found: Survey) -> Repair:
+    """The same from what was surveyed."""
     statements = []
     for move in found.moves:
         if move.pending:

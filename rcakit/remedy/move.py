@@ -73,8 +73,7 @@ def readme(result: Repair, files: tuple[File, ...]) -> str:
             "## How to apply", "",
             "1. Copy the files below `project/` into the project, and apply the model patch: "
             f"`git apply {shlex.quote('models.patch')}`.",
-            "2. Rehearse on a copy: `rcakit repair --option "
-            f"{result.option} --rehearse`.",
+            f"2. Rehearse on a copy: `rcakit repair --option {result.option} --out DIR --rehearse`.",
             "3. `manage.py migrate`, together with the deployment of the new code.", "",
             "`repair.sql` and `reverse.sql` are the same as plain SQL, for review and for hands; take the migration or "
             "the script, not both.", "",
