@@ -276,7 +276,7 @@ def replay(counterfactual: bool, reverse: bool, fmt: str, **options: Any) -> int
 )
 @_FORMAT
 def repair(letter: str, out: Path, rehearsed: bool, fmt: str, **options: Any) -> int:
-    """Write a repair of misplaced tables for people to review, and try it on a copy.
+    """Write a repair of misplaced tables, and try it on a copy.
 
     Nothing is ever applied to the investigated database, and the project is not changed.
 

@@ -19,6 +19,7 @@ from rcakit.names import visible
 if TYPE_CHECKING:
     from rcakit.report.runs import Run
     from rcakit.scratch import Server
+    from rcakit.target import Target
 
 SETTINGS = """\
 # What rcakit investigates. Every command run below this directory finds this file.
@@ -96,7 +97,15 @@ def _unwritable(directory: Path, error: OSError) -> ConfigError:
     )
 
 
-def demo(keep: Path | None, out: Path, *, healthy: bool, show_code: bool, say: Callable[[str], None]) -> Run:
+def demo(
+    keep: Path | None,
+    out: Path,
+    *,
+    healthy: bool = False,
+    replay: bool = False,
+    show_code: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Run:
     """Build the demo incident and investigate it, in a throwaway directory unless `keep` names one.
 
     Raises ConfigError when `keep` is not empty or `out` cannot be written, MissingExtra and ScratchError when no
@@ -108,11 +117,9 @@ def demo(keep: Path | None, out: Path, *, healthy: bool, show_code: bool, say: C
     runs.demand_room(out)
     _demand_new(keep)
     say("starting a PostgreSQL of its own ...")
-    if keep is None:
-        with scratch.server() as server:
-            return _demo(server.socket / "demo", server, out, healthy, show_code, say)
-    with scratch.server(keep / "pgdata") as server:
-        return _demo(keep, server, out, healthy, show_code, say)
+    with scratch.server(keep / "pgdata" if keep else None) as server:
+        target, conninfo = _built(keep or server.socket / "demo", server, healthy, say)
+        return runs.investigate(target, out, show_code=show_code, replay=replay, say=say, conninfo=conninfo)
 
 
 def _demand_new(keep: Path | None) -> None:
@@ -121,19 +128,16 @@ def _demand_new(keep: Path | None) -> None:
         raise ConfigError(f"{keep} is there already", hint="name a directory that does not exist yet")
 
 
-def _demo(
-    place: Path, server: Server, out: Path, healthy: bool, show_code: bool, say: Callable[[str], None]
-) -> Run:
+def _built(place: Path, server: Server, healthy: bool, say: Callable[[str], None]) -> tuple[Target, str]:
+    """The demo as a target, and the connection string of its server."""
     from rcakit import demo as incident
-    from rcakit.report import runs
     from rcakit.target import load
 
     say("building the demo project: its migrations run for real ...")
     incident.build(place, server, healthy=healthy)
     shutil.copytree(notebooks(), place / "notebooks", ignore=shutil.ignore_patterns(".*"))
     target = load(place / "rcakit.toml")
-    conninfo = server.conninfo(target.server.database if target.server else "postgres")
-    return runs.investigate(target, out, show_code=show_code, say=say, conninfo=conninfo)
+    return target, server.conninfo(target.server.database if target.server else "postgres")
 
 
 def after_demo(keep: Path) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rcakit.causes import SYMPTOMS
+from rcakit import causes
 from rcakit.facts import Finding
 from rcakit.report import tables
 from rcakit.report.html import Html, between, breakable, chip, code, details, join, tag
@@ -90,7 +90,7 @@ def refs(ids: Iterable[str], limit: int = 4) -> Html:
 
 def symptoms(case: Case) -> list[Finding]:
     """Findings, notes apart, about the database as it is now."""
-    return [row for row in case.findings if row.code in SYMPTOMS and row.severity != "note"]
+    return list(causes.symptoms(case.findings))
 
 
 def findings(case: Case, rows: Sequence[Finding], caption: str) -> Html:
