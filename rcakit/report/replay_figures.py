@@ -31,7 +31,7 @@ WORDS: dict[StepClass, str] = {
 }
 """Class of a step in words."""
 WRONG: frozenset[StepClass] = frozenset({"silent-no-op", "failed", "cannot-reproduce"})
-_ROW, _LEFT, _RIGHT = 15.0, 172.0, 62.0
+_ROW, _LEFT, _RIGHT = 17.0, 176.0, 66.0
 
 
 def ledger(found: Ledger) -> Figure | Html:
@@ -69,20 +69,22 @@ def _chosen(steps: Sequence[Step]) -> list[Step]:
 def _bar(axes: Axes, y: float, step: Step, longest: int) -> None:
     wrong, room = step.kind in WRONG, WIDTH * 72 - _LEFT - _RIGHT
     ink = BAD if wrong else INK
-    label = short(step.migration, 34)
+    width = 28 if wrong else 32
+    label = step.migration if len(step.migration) <= width else step.migration.partition(".")[2]
+    label = short(label, width)
     figures._text(
-        axes, _LEFT - 8, y + 5, label, ha="right", size=8, color=ink, weight="bold" if wrong else "normal"
+        axes, _LEFT - 8, y + 5, label, ha="right", size=9, color=ink, weight="bold" if wrong else "normal"
     )
-    axes.plot((_LEFT, _LEFT), (y - 3, y + 13), color=LINE, linewidth=0.8)
+    axes.plot((_LEFT, _LEFT), (y - 3, y + 14), color=LINE, linewidth=0.8)
     if wrong:
         box = Rectangle((_LEFT, y), room, 10, facecolor=BAD_FILL, edgecolor=BAD, linewidth=1.2)
         axes.add_patch(box)
         figures._text(
-            axes, _LEFT + room / 2, y + 5, f"✕ {WORDS[step.kind]}", size=8, color=BAD, weight="bold"
+            axes, _LEFT + room / 2, y + 5, f"✕ {WORDS[step.kind]}", size=9, color=BAD, weight="bold"
         )
         return
     length = room * len(step.changes) / longest
     if length:
         axes.add_patch(Rectangle((_LEFT, y), max(length, 2), 10, facecolor=SOFT, edgecolor="none"))
     said = str(len(step.changes)) if step.changes else WORDS[step.kind]
-    figures._text(axes, _LEFT + length + 5, y + 5, said, ha="left", size=8, color=SOFT)
+    figures._text(axes, _LEFT + length + 5, y + 5, said, ha="left", size=9, color=SOFT)

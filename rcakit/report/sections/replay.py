@@ -202,8 +202,8 @@ def _table(table: Truth) -> Html:
             chip("note", row.world.reachable) if row.world.reached else "only by somebody's hand"
         ),
         "Conditions": lambda row: "cannot be told" if row.true is None else f"{row.true} of {row.total} true",
-        "It": lambda row: chip(_OUTCOMES[row.outcome], _did(row, table)),
-        "Intended end": lambda row: "reached" if row.intended_end else f"{row.ended} of {row.total}",
+        "It": lambda row: chip(_weight(row), _did(row, table)),
+        "Intended end": _end,
         "Error": lambda row: row.error or "–",
     }
     conditions = common.plural(len(table.guards), "condition")
@@ -211,10 +211,21 @@ def _table(table: Truth) -> Html:
     body = tables.table(
         list(columns),
         [[value(row) for value in columns.values()] for row in rows],
-        tables.Style(f"{table.migration}, {conditions}", limit=None, noun="state", cards=True),
+        tables.Style(f"What it does with its {conditions}", limit=None, noun="state", cards=True),
     )
     head = tag("h3", code(table.migration), " from every state it could have met")
     return join(head, tag("p", table.conclusion, class_="conclusion"), body)
+
+
+def _end(row: Row) -> str:
+    if row.intended_end:
+        return "reached" if row.outcome == "moves" else "was there before"
+    return f"{row.ended} of {row.total}"
+
+
+def _weight(row: Row) -> str:
+    """Doing nothing is right where all is done already."""
+    return "quiet" if row.works and row.outcome == "does nothing" else _OUTCOMES[row.outcome]
 
 
 def _did(row: Row, table: Truth) -> str:
@@ -237,7 +248,9 @@ def matrix(case: Case) -> Html:
     causes = [undo.cause for undo in found.undos]
     rows = [_trial(trial, causes) for trial in found.trials]
     columns = [*causes, "Symptom", "In place", "Reached", "How it ended"]
-    style = tables.Style("Causes undone, each row a replay of its own", limit=None, noun="replay", head=False)
+    style = tables.Style(
+        "Causes undone, each row a replay of its own", limit=None, noun="replay", head=False, cards=True
+    )
     return join(
         tag("h3", "What goes when a cause is undone"),
         _undone(found),
@@ -288,9 +301,9 @@ def _verdicts(causes: Sequence[Cause], found: Matrix) -> Html:
 
 def _role(cause: Cause, found: Matrix) -> Html:
     if found.refuted(cause.id):
-        return chip("quiet", "refuted: undoing it changes nothing")
+        return join(chip("quiet", "refuted"), " undoing it changes nothing")
     if found.silencing(cause.id):
-        return chip("warning", "kept it silent, did not cause it")
+        return join(chip("warning", "kept it silent"), " but did not cause it")
     if found.sufficient(cause.id) or found.necessary(cause.id):
         return chip("error", "caused it")
     return chip("warning", "contributed")
