@@ -33,7 +33,8 @@ def twin(name: str) -> str:
 
 
 def evaluate(guards: Iterable[Guard], recorder: Recorder, catalog: Catalog) -> tuple[Verdict, ...]:
-    """One verdict a guard, in order. An exception handler has no condition: both answers None, nothing unread.
+    """One verdict a guard, in order. Both answers None, nothing unread: for an exception handler, which has no condition,
+    for a function that nobody called, whose arguments nobody knows, and for a DROP .. IF EXISTS that cannot be asked.
 
     Leaves the session's search_path empty, as it found it.
     """
@@ -53,9 +54,9 @@ def _question(guard: Guard) -> str:
 
 
 def _verdict(guard: Guard, asked: _Asked) -> Verdict:
-    if guard.kind == "exception":
-        return Verdict(guard, None, None)
     question = _question(guard)
+    if guard.kind == "exception" or guard.function or (not question and _innocent(guard)):
+        return Verdict(guard, None, None)
     answer = asked.ask(question) if question else _Answer(unread="there is no SQL for this condition")
     unread = None
     if answer.unread:
@@ -70,7 +71,7 @@ def _verdict(guard: Guard, asked: _Asked) -> Verdict:
 def _innocent(guard: Guard) -> bool:
     """No verdict rests on its answer: an idempotent create, a DROP .. IF EXISTS, a function nobody called, mere rows."""
     drops = guard.kind == "clause" and all(effect.kind == "drop" for effect in guard.effects)
-    rows = not guard.effects and all(_only_rows(text) for text in guard.guarded)
+    rows = bool(guard.guarded) and not guard.effects and all(_only_rows(text) for text in guard.guarded)
     return guard.negated or bool(guard.function) or drops or rows
 
 

@@ -284,7 +284,6 @@ def test_a_refused_condition_is_unread_and_names_the_reason(incident: str) -> No
 @pytest.mark.parametrize(
     ("sql", "blocking"),
     [
-        ("DROP FUNCTION IF EXISTS lost(integer)", False),
         ("DO $$ BEGIN IF EXISTS (SELECT 1 FROM plain) THEN DELETE FROM plain; END IF; END $$", False),
         (
             "DO $$ BEGIN IF EXISTS (SELECT 1 FROM plain) THEN ALTER TABLE plain SET SCHEMA adm; END IF; END $$",
@@ -298,6 +297,19 @@ def test_only_what_a_verdict_rests_on_blocks(incident: str, sql: str, blocking: 
     (verdict,) = verdicts(incident, sql)
     assert verdict.unread is not None
     assert verdict.unread.blocking is blocking
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP FUNCTION IF EXISTS lost(integer)",
+        "CREATE FUNCTION f(job integer) RETURNS void LANGUAGE plpgsql AS $$"
+        " BEGIN IF job IS NULL THEN ALTER TABLE plain SET SCHEMA adm; END IF; END $$",
+    ],
+)
+def test_what_a_migration_does_not_decide_by_is_not_asked(incident: str, sql: str) -> None:
+    (verdict,) = verdicts(incident, sql)
+    assert (verdict.as_role, verdict.as_catalog, verdict.unread, verdict.evidence) == (None, None, None, ())
 
 
 def test_a_condition_with_an_error_is_unread(incident: str) -> None:
