@@ -17,7 +17,8 @@ from psycopg import sql
 from rcakit.facts import Catalog, Column, Relation
 from rcakit.names import Name
 
-_TAKEN = (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject)
+_REFUSED = (psycopg.ProgrammingError, psycopg.NotSupportedError)
+"""A name that is taken, a type without a default operator class, .."""
 _THERE = "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"
 _KNOWN = "SELECT t FROM unnest(%s::text[]) AS t WHERE pg_catalog.to_regtype(t) IS NOT NULL"
 
@@ -27,7 +28,7 @@ def create(
 ) -> None:
     """Make `name` like an observed relation, or with a lone column when there is none; its schema too, if need be.
 
-    A part whose name is taken in that schema is left out. Nothing is done when a relation of that name is there.
+    A part that cannot be made there, or whose name is taken in that schema, is left out. Nothing is done when a relation of that name is there.
     """
     schema = name.schema or "public"
     place = sql.Identifier(schema, name.name)
@@ -47,7 +48,7 @@ def create(
             *_parts(place, schema, relation, catalog),
         ]
     for part in parts:
-        with suppress(*_TAKEN), connection.transaction():
+        with suppress(*_REFUSED), connection.transaction():
             connection.execute(part)
 
 

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from rcakit import catalog, evidence, guards, names, outcome, replay, standin
-from rcakit.errors import SqlError
+from rcakit.errors import ScratchError, SqlError
 from rcakit.facts import Accounts, Catalog, Effect, Guard, Migration, Relation, Verdict
 from rcakit.facts import Server as Session
 from rcakit.ledger import Ledger, Step
@@ -127,15 +127,20 @@ class Truth:
 def truth(accounts: Accounts, server: Server, ledger: Ledger | None = None) -> tuple[Truth, ...]:
     """One table for each conditional migration of the project, in the order of the migrations.
 
-    Works in a database of its own, dropped afterwards. Raises ScratchError when it cannot be made, and
-    psycopg.OperationalError when the server is lost.
+    Works in a database of its own, dropped afterwards. Raises ScratchError when it cannot be made, or is lost.
     """
     asked = list(_conditional(accounts))
     if not asked:
         return ()
-    with server.database("worlds") as dbname, psycopg.connect(server.conninfo(dbname)) as connection:
-        stage = _Stage(connection, accounts)
-        return tuple(_truth(migration, found, stage, ledger) for migration, found in asked)
+    try:
+        with server.database("worlds") as dbname, psycopg.connect(server.conninfo(dbname)) as connection:
+            stage = _Stage(connection, accounts)
+            return tuple(_truth(migration, found, stage, ledger) for migration, found in asked)
+    except psycopg.OperationalError as error:
+        raise ScratchError(
+            f"the scratch server was lost while states were tried: {evidence.reason(error)}",
+            hint="was it stopped, or out of memory or disk? Try again.",
+        ) from error
 
 
 def _conditional(accounts: Accounts) -> Iterator[tuple[Migration, tuple[Guard, ...]]]:
@@ -428,7 +433,8 @@ class _Stage:
             info = connection.adapters.types[name.removesuffix("[]")]
             connection.adapters.register_loader(info.array_oid, evidence.TupleLoader)
         self.recorder = evidence.Recorder(connection)
-        self.roles = dict.fromkeys((*replay.roles_of(accounts.observed), _NOBODY))
+        named = (role for role in replay.roles_of(accounts.observed) if not role.startswith("pg_"))
+        self.roles = dict.fromkeys((*named, _NOBODY))
 
     def row(
         self, setting: _Setting, subjects: Sequence[_Subject], found: Sequence[Guard], texts: Sequence[str]

@@ -240,6 +240,18 @@ def test_a_project_without_conditions_has_no_table(server: Server, conninfo: str
     )
 
 
+def test_a_part_that_cannot_be_made_does_not_stop_the_rest(
+    server: Server, conninfo: str, connection: psycopg.Connection
+) -> None:
+    connection.execute("CREATE SCHEMA adm; CREATE TABLE venues (id int PRIMARY KEY, at point, j jsonb)")
+    connection.execute("CREATE INDEX ON venues USING gist (at); CREATE INDEX ON venues USING gin (j)")
+    connection.execute("CREATE VIEW places AS SELECT * FROM venues; GRANT SELECT ON venues TO pg_monitor")
+    made = by_world(table(server, conninfo, "ALTER TABLE IF EXISTS public.venues SET SCHEMA adm"))
+    assert made["plain name"].outcome == "moves"
+    made = by_world(table(server, conninfo, "ALTER VIEW IF EXISTS public.places SET SCHEMA adm"))
+    assert (made["plain name"].outcome, made["plain name"].error) == ("moves", "")
+
+
 def test_hostile_names_are_names(server: Server, conninfo: str, connection: psycopg.Connection) -> None:
     name = "v\"; DROP TABLE x; --'é"
     sql = Name("public", name).sql
