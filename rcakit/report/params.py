@@ -74,8 +74,25 @@ class MigrationReplay(Parameters):
     show_code: bool = Field(False, description="open the code and SQL in the rendered report")
 
 
+class RepairRehearsal(Parameters):
+    """notebooks/40_repair_rehearsal.ipynb"""
+
+    config: str = Field(
+        "", description="path of rcakit.toml; empty: found from the working directory upwards"
+    )
+    dsn_env: str = Field("", description="NAME of the environment variable that holds the connection string")
+    service: str = Field("", description="or a service of pg_service.conf")
+    project: str = Field("", description="directory of the Django project, whose code is run on a copy")
+    settings: str = Field("", description="its settings module; empty: as manage.py says")
+    python: str = Field("", description="its own interpreter; empty: the one found in the project")
+    option: str = Field(
+        "A", pattern="^[ABC]$", description="A: move, B: keep the names, C: move with a bridge"
+    )
+    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
+
+
 MODELS: Mapping[str, type[Parameters]] = {
-    model.__name__: model for model in (IncidentReport, MigrationReplay)
+    model.__name__: model for model in (IncidentReport, MigrationReplay, RepairRehearsal)
 }
 
 

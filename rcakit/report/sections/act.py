@@ -17,11 +17,13 @@ _TYPES = {"root": "mitigate", "contributing": "prevent", "silencing": "detect"}
 
 
 def repair(case: Case) -> Html:
-    """What the findings advise; options that were rehearsed come with a later version."""
+    """What the findings advise, and how to have it written out and tried on a copy."""
     roots = [row for row in case.causes if row.role == "root"]
     if not roots:
-        return join(common.nothing("Nothing to repair was found."), common.later("repair"))
-    return join(tag("ul", *(tag("li", common.advice(row)) for row in roots)), common.later("repair"))
+        return common.nothing("Nothing to repair was found.")
+    command = "rcakit repair --option A --out repair --rehearse"
+    how = tag("p", "Written out for review, and tried on a copy: ", code(command), ".")
+    return join(tag("ul", *(tag("li", common.advice(row)) for row in roots)), how)
 
 
 def prevention(case: Case) -> Html:

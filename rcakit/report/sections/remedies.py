@@ -1,0 +1,156 @@
+"""Ways out and how they fared: the options side by side, what each writes, and the proofs of a rehearsal.
+
+Rehearsing runs the project's code on a throwaway server; a case is rehearsed once, whatever is shown of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from rcakit import rehearsal as rehearsals
+from rcakit import remedy
+from rcakit.errors import Refused
+from rcakit.report import tables
+from rcakit.report.html import Html, chip, code, details, join, pre, tag
+from rcakit.report.sections import common
+
+if TYPE_CHECKING:
+    from rcakit.case import Case
+    from rcakit.rehearsal import Proof, Rehearsal
+    from rcakit.remedy import Repair, Statement
+
+USUAL = "advised"
+"""The repair people usually advise: rehearsed beside the chosen one."""
+_LOUD = (
+    "applies",
+    "taken back, and applied again",
+    "works",
+    "errors and warnings",
+    "ORM round trip",
+    "--check",
+)
+_tried: WeakKeyDictionary[Case, dict[str, Rehearsal]] = WeakKeyDictionary()
+
+
+def options(case: Case) -> Html:
+    """A, B and C with their trade-offs, or why there is none."""
+    rows = [(letter, _built(case, letter)) for letter in "ABC"]
+    if not any(isinstance(found, remedy.Repair) for _, found in rows):
+        return common.nothing(f"No repair is offered: {rows[0][1]}.")
+    return tag("dl", *(part for letter, found in rows for part in _option(letter, found)))
+
+
+def _built(case: Case, letter: str) -> Repair | str:
+    try:
+        return remedy.option(case, letter)
+    except Refused as refused:
+        return refused.what
+
+
+def _option(letter: str, found: Repair | str) -> Iterable[Html]:
+    if isinstance(found, str):
+        yield tag("dt", f"Option {letter}: refused")
+        yield tag("dd", found)
+        return
+    yield tag("dt", f"Option {letter}: {found.title}")
+    yield tag("dd", tag("ul", *(tag("li", line) for line in found.trade_offs)))
+
+
+def files(case: Case, option: str = "A") -> Html:
+    """What `rcakit repair` writes for one option: each file folded, the statements with their locks, and what hangs on it."""
+    found = _built(case, option)
+    if isinstance(found, str):
+        return common.nothing(f"Option {option} is refused: {found}.")
+    folded = [details(code(each.path), pre(each.text)) for each in found.files]
+    return join(_statements(found.statements), _dependants(found.dependants), *folded)
+
+
+def _statements(rows: Sequence[Statement]) -> Html:
+    if not rows:
+        return common.nothing("The database is not touched.")
+    columns = {"Statement": lambda row: code(row.sql), "Lock": lambda row: row.lock}
+    style = tables.Style(
+        "Statements, in one transaction", noun="statement", limit=30, cards=True, source="repair.sql"
+    )
+    return tables.records(rows, style, columns)
+
+
+def _dependants(rows: Sequence[str]) -> Html:
+    style = tables.Style("What hangs on these tables", noun="dependant", head=False)
+    return tables.table(["What becomes of it"], [[row] for row in rows], style)
+
+
+def rehearsal(case: Case, option: str = "A") -> Html:
+    """One option tried on a copy, and beside it what people usually advise: verdicts, what failed, and every proof."""
+    try:
+        tried = _rehearsed(case, option)
+    except Refused as refused:
+        return common.nothing(f"Nothing was rehearsed: {refused.what}.")
+    return join(*(_one(each) for each in tried.values()))
+
+
+def verdict(case: Case, option: str = "A") -> Html:
+    """The answer to the question of the notebook, in one sentence."""
+    try:
+        tried = _rehearsed(case, option)
+    except Refused as refused:
+        return common.nothing(f"Nothing was rehearsed: {refused.what}.")
+    words = [f"Option {key} {_summary(each)}." for key, each in tried.items()]
+    return tag("p", tag("b", " ".join(words)))
+
+
+def _rehearsed(case: Case, option: str) -> dict[str, Rehearsal]:
+    tried = _tried.setdefault(case, {})
+    wanted = [key for key in dict.fromkeys((option, USUAL)) if key not in tried]
+    if wanted:
+        repairs = {key: remedy.option(case, key) for key in wanted}
+        with rehearsals.stage(case) as here:
+            for key, repair in repairs.items():
+                tried[key] = rehearsals.rehearse(here, repair)
+    return {key: tried[key] for key in dict.fromkeys((option, USUAL))}
+
+
+def _summary(each: Rehearsal) -> str:
+    if each.verdict == "passed":
+        return f"passes with {len(each.proofs)} proofs and nothing left"
+    return f"fails on {', '.join(dict.fromkeys(proof.check for proof in each.failed)) or 'what it leaves'}"
+
+
+def _one(each: Rehearsal) -> Html:
+    good = each.verdict == "passed"
+    head = tag(
+        "h3",
+        f"Option {each.repair.option}: {each.repair.title} ",
+        chip("good" if good else "error", each.verdict),
+    )
+    loud = [proof for proof in each.proofs if not proof.passed or proof.check in _LOUD]
+    rest = [proof for proof in each.proofs if proof not in loud]
+    return join(
+        head,
+        tag("p", f"It {_summary(each)}, on PostgreSQL {each.server_version}."),
+        _left(each.residue),
+        _proofs("What happened", loud),
+        details(f"{len(rest)} more proofs, object by object", _proofs("Kept as it was", rest))
+        if rest
+        else "",
+    )
+
+
+def _left(rows: Sequence[str]) -> Html:
+    if not rows:
+        return common.nothing("Nothing is left behind.")
+    style = tables.Style("Left behind or broken", noun="thing", head=False, limit=20)
+    return tables.table(["What"], [[row] for row in rows], style)
+
+
+def _proofs(caption: str, rows: Sequence[Proof]) -> Html:
+    columns = {
+        "Object": lambda row: code(row.object),
+        "Check": lambda row: row.check,
+        "Before": lambda row: row.before or "–",
+        "After": lambda row: row.after or "–",
+        "Result": lambda row: chip("good", "passed") if row.passed else chip("error", "failed"),
+    }
+    return tables.records(rows, tables.Style(caption, noun="proof", limit=None, cards=True), columns)
