@@ -1,4 +1,4 @@
-"""Repairs tried on a copy of the demo's database: the complete one passes, the usual advice does not."""
+"""Repairs tried on a copy of the demo's database and measured; what people usually advise is tried in test_repair_command.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from rcakit.case import Case
 from rcakit.diff import diff
 from rcakit.errors import Refused
 from rcakit.rehearsal import Proof, Rehearsal, Stage, rehearse, stage
-from rcakit.remedy import advised
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +26,6 @@ def here(demo_case: Case) -> Iterator[Stage]:
 def moved(here: Stage) -> Rehearsal:
     repair = next(each for each in remedy.options(here.case) if each.option == "A")
     return rehearse(here, repair)
-
-
-@pytest.fixture(scope="module")
-def usual(here: Stage) -> Rehearsal:
-    return rehearse(here, advised.repair(here.case))
 
 
 def proof(rehearsal: Rehearsal, thing: str, check: str) -> Proof:
@@ -87,38 +81,6 @@ def test_what_is_measured_is_one_json_document(moved: Rehearsal) -> None:
     assert document["verdict"] == "passed"
     assert document["residue"] == []
     assert len(document["proofs"]) == len(moved.proofs) > 60
-
-
-# ------------------------------------------------------------------ the usual advice
-
-
-def test_the_usual_advice_fails(usual: Rehearsal) -> None:
-    assert usual.verdict == "failed"
-    assert proof(usual, "rcakit check", "errors and warnings").after == "0"
-
-
-def test_the_usual_advice_leaves_names_behind(usual: Rehearsal) -> None:
-    kinds = {line.split()[1] for line in usual.residue}
-    assert kinds == {"constraint", "index", "sequence", "function"}
-    assert "the sequence adm.venues_id_seq still carries the old name" in usual.residue
-
-
-def test_the_usual_advice_shuts_the_application_out(usual: Rehearsal) -> None:
-    shut = proof(usual, "adm.venues", "rights of acted_app")
-    assert (shut.before, shut.after, shut.passed) == ("DELETE, INSERT, SELECT, UPDATE", "nothing", False)
-
-
-def test_the_usual_advice_breaks_the_function_and_not_the_view(usual: Rehearsal) -> None:
-    assert (
-        proof(usual, "function public.seats_at(text)", "works").after
-        == 'relation "adm.locations" does not exist'
-    )
-    assert proof(usual, "view public.venue_directory", "works").passed
-
-
-def test_the_usual_advice_leaves_django_and_fresh_databases_behind(usual: Rehearsal) -> None:
-    assert "Rename table" in proof(usual, "manage.py makemigrations", "--check").after
-    assert not proof(usual, "a fresh database", "ends in the same catalog").passed
 
 
 # ------------------------------------------------------------------ what stands in the way

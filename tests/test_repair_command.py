@@ -43,8 +43,21 @@ def test_the_usual_advice_fails_with_exit_code_1(rcakit: Run, demo_dir: Path, tm
     document = json.loads(done.out)
     jsonschema.validate(document, SCHEMA)
     assert document["rehearsal"]["verdict"] == "failed"
-    failed = {proof["check"] for proof in document["rehearsal"]["proofs"] if not proof["passed"]}
+    proofs = {(proof["object"], proof["check"]): proof for proof in document["rehearsal"]["proofs"]}
+    failed = {check for (_, check), proof in proofs.items() if not proof["passed"]}
     assert failed == {"rights of acted_app", "works", "--check", "ends in the same catalog"}
+    assert (
+        proofs["rcakit check", "errors and warnings"]["after"] == "0"
+    )  # the usual checks are content with it
+    shut = proofs["adm.venues", "rights of acted_app"]
+    assert (shut["before"], shut["after"]) == ("DELETE, INSERT, SELECT, UPDATE", "nothing")
+    broken = proofs["function public.seats_at(text)", "works"]
+    assert broken["after"] == 'relation "adm.locations" does not exist'
+    assert proofs["view public.venue_directory", "works"]["passed"]
+    assert "Rename table" in proofs["manage.py makemigrations", "--check"]["after"]
+    left = document["rehearsal"]["residue"]
+    assert {line.split()[1] for line in left} == {"constraint", "index", "sequence", "function"}
+    assert "the sequence adm.venues_id_seq still carries the old name" in left
 
 
 def test_nothing_to_repair_is_refused(rcakit: Run, healthy_dir: Path, tmp_path: Path) -> None:
