@@ -459,6 +459,17 @@ def test_a_python_function_is_given_as_it_is_written(tmp_path: Path) -> None:
     assert operation.source.startswith("@functools.cache\ndef fill(apps, editor):\n    # note\n")
 
 
+def test_a_dependency_nobody_knows_is_told_and_blocks_nothing(tmp_path: Path) -> None:
+    text = HEAD + (
+        "from oauth.settings import settings as own\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [migrations.swappable_dependency(own.TOKEN_MODEL)]\n    operations = []\n"
+    )
+    declared = read(tmp_path, migration=text)
+    assert ["an entry of dependencies" in each.reason for each in declared.unread] == [True]
+    assert blocking(declared) == []
+
+
 def test_dependencies_on_a_swappable_model(tmp_path: Path) -> None:
     text = HEAD + (
         "from django.conf import settings\nclass Migration(migrations.Migration):\n"
