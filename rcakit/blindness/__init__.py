@@ -28,7 +28,7 @@ from rcakit import scratch
 from rcakit.blindness import mutants
 from rcakit.blindness.mutants import Mutant
 from rcakit.blindness.proposed import METHOD, Proposal, klass_name, module
-from rcakit.blindness.running import Outcome, Ran, Runner, dotted, split
+from rcakit.blindness.running import RED, Outcome, Ran, Runner, dotted, split
 from rcakit.counterfactual import World
 from rcakit.errors import ProjectError, ScratchError
 from rcakit.facts import Accounts, Claim, ProjectTest, Suite, Unread
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def sees(self) -> bool:
-        return self.world_a == "failed" and self.world_b == "passed"
+        return self.world_a in RED and self.world_b == "passed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,12 @@ class Fault:
     seen_by: tuple[str, ...]
     seen_by_proposed: bool
     engines: tuple[str, ...] = ()
+    breaks: bool = False
+    """With it no test can begin, on some engine: the run is red, though no test by itself has noticed."""
+
+    @property
+    def noticed(self) -> bool:
+        return bool(self.seen_by) or self.breaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +182,8 @@ def audit(
         time.monotonic() - began,
         Score(
             len(outcome.faults),
-            sum(bool(fault.seen_by) for fault in outcome.faults),
-            sum(bool(fault.seen_by) or fault.seen_by_proposed for fault in outcome.faults),
+            sum(fault.noticed for fault in outcome.faults),
+            sum(fault.noticed or fault.seen_by_proposed for fault in outcome.faults),
         ),
     )
 
@@ -343,7 +349,12 @@ class _Work:
             self.outcome.problems.append(
                 "no table was meant to be in a schema of its own: there is no fault of placement to put in"
             )
-        self._all([("b", self._copy()), *((fault.kind, self._copy(fault=fault)) for fault in faults)])
+        self._all([("b", self._copy())])
+        for fault in faults:
+            bare = [engine for engine in self.runners if fault.on_postgresql_alone and _is_other(engine)]
+            for engine in bare:
+                self.outcome.ran[engine, fault.kind] = self.outcome.ran[engine, "b"]
+        self._all((fault.kind, self._copy(fault=fault)) for fault in faults)
         for fault in faults:
             self._compare(fault.kind, "b")
             self._fault(fault.kind, fault.object, fault.kind)
@@ -367,7 +378,13 @@ class _Work:
 
     def _all(self, worlds: Iterable[tuple[str, Callable[[], Path]]]) -> None:
         """Run every world on every engine, and keep the results."""
-        jobs = [(engine, world, make()) for world, make in worlds for engine in self.runners]
+        known = set(self.outcome.ran) if not self.plan.found else set()
+        jobs = [
+            (engine, world, make())
+            for world, make in worlds
+            for engine in self.runners
+            if (engine, world) not in known
+        ]
         self.plan.say(f"running the tests {len(jobs)} times, on copies of the project ...")
         with ThreadPoolExecutor(2) as pool:
             done = pool.map(lambda job: self.runners[job[0]].run(job[2]), jobs)
@@ -415,21 +432,31 @@ class _Work:
         proposed = False
         ids = {dotted(test.id): test.id for test in self.plan.accounts.tests}
         mine = {self.plan.proposed_id(test) for test in self.plan.proposals}
+        broken = False
         for engine in self.runners:
-            noticed = sighted(self.outcome.ran[engine, world], self.outcome.ran[engine, "b"])
+            faulty, sound = self.outcome.ran[engine, world], self.outcome.ran[engine, "b"]
+            noticed = sighted(faulty, sound)
             for test in sorted(noticed - self.outcome.flaky):
                 if test in ids:
                     seen[ids[test]] = engines[engine] = None
             proposed = proposed or bool(noticed & mine)
-        self.outcome.faults.append(Fault(kind, name, tuple(seen), proposed, tuple(engines)))
+            if faulty.broken and not sound.broken:
+                broken, engines[engine] = True, None
+        self.outcome.faults.append(Fault(kind, name, tuple(seen), proposed, tuple(engines), broken))
+
+
+def _is_other(engine: str) -> bool:
+    return engine in ("sqlite3", "mysql", "oracle")
 
 
 def sighted(faulty: Ran, sound: Ran) -> set[str]:
-    """The tests that fail with the fault and pass without it."""
+    """The tests that fail with the fault and pass without it; none where no test could begin."""
+    if faulty.broken:
+        return set()
     return {
         test
         for test, outcome in sound.results.items()
-        if outcome == "passed" and faulty.results.get(test) == "failed"
+        if outcome == "passed" and faulty.results.get(test) in RED
     }
 
 

@@ -32,7 +32,7 @@ def inject(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [({app!r}, {leaf!r})]
+    dependencies = {leaves!r}
     operations = [migrations.RunPython(inject, migrations.RunPython.noop)]
 """
 _EMPTY = """
@@ -79,13 +79,26 @@ class Mutant:
         if self.empties:
             path = copy / self.empties
             path.write_text(path.read_text("utf-8") + _EMPTY, "utf-8")
-        if self.statements:
-            leaf = leaf_of(accounts.declared.migrations, self.app)
-            if leaf is not None and leaf.where is not None:
-                text = _FAULT.format(
-                    there=self.there, statements=list(self.statements), app=self.app, leaf=leaf.name
-                )
-                (copy / leaf.where.path).with_name(f"{NAME}.py").write_text(text, "utf-8")
+        leaf = leaf_of(accounts.declared.migrations, self.app)
+        if self.statements and leaf is not None and leaf.where is not None:
+            text = _FAULT.format(
+                there=self.there,
+                statements=list(self.statements),
+                leaves=leaves_of(accounts.declared.migrations),
+            )
+            (copy / leaf.where.path).with_name(f"{NAME}.py").write_text(text, "utf-8")
+
+    @property
+    def on_postgresql_alone(self) -> bool:
+        """Nothing is different on another engine."""
+        return not self.names and not self.empties
+
+
+def leaves_of(migrations: Sequence[Migration]) -> list[tuple[str, str]]:
+    """The last migration of each app of the project: what depends on all of them comes after everything."""
+    apps = dict.fromkeys(each.app for each in migrations if each.first_party)
+    found = (leaf_of(migrations, app) for app in apps)
+    return [(leaf.app, leaf.name) for leaf in found if leaf is not None]
 
 
 def leaf_of(migrations: Sequence[Migration], app: str) -> Migration | None:

@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -26,7 +26,9 @@ from rcakit.scratch import SUPERUSER, Server
 from rcakit.sources import django_live
 from rcakit.sources.suite_settings import pytest_options
 
-Outcome = Literal["passed", "failed", "skipped"]
+Outcome = Literal["passed", "failed", "error", "skipped"]
+""""error": not the test itself failed, but what had to be there before it."""
+RED: frozenset[Outcome] = frozenset({"failed", "error"})
 RECORDER = Path(__file__).with_name("junit_of_unittest.py")
 OVERLAY = "rcakit_scratch_settings"
 LARGEST = 50_000_000
@@ -60,6 +62,12 @@ class Ran:
 
     results: Mapping[str, Outcome] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def broken(self) -> bool:
+        """No test could even begin: the run as a whole is red, and no test by itself has seen anything."""
+        own = [outcome for outcome in self.results.values() if outcome != "skipped"]
+        return all(outcome == "error" for outcome in own)
 
 
 @dataclass(frozen=True)
@@ -120,9 +128,8 @@ class Runner:
         results = read_junit(report)
         if not results:
             return Ran(problem=f"the test command ended with code {code} and no result{_reason(said)}")
-        if all(outcome == "failed" for outcome in results.values()) and (reason := _reason(said)):
-            return Ran(results, f"every test failed{reason}")
-        return Ran(results)
+        ran = Ran(results)
+        return replace(ran, problem=f"no test could begin{_reason(said)}") if ran.broken else ran
 
     def _command(self, copy: Path, report: Path) -> list[str]:
         python = django_live.find_python(self.project, self.python)
@@ -179,7 +186,7 @@ def read_junit(path: Path) -> dict[str, Outcome]:
         return {}
     found: dict[str, Outcome] = {}
     for name, outcome in _cases(root):
-        order: tuple[Outcome, ...] = ("failed", "passed", "skipped")
+        order: tuple[Outcome, ...] = ("failed", "error", "passed", "skipped")
         found[name] = min(outcome, found.get(name, outcome), key=order.index)
     return found
 
@@ -188,8 +195,10 @@ def _cases(root: ElementTree.Element) -> Iterator[tuple[str, Outcome]]:
     for case in root.iter("testcase"):
         name = f"{case.get('classname', '')}.{case.get('name', '').partition('[')[0]}".strip(".")
         tags = {child.tag for child in case}
-        if {"failure", "error"} & tags:
+        if "failure" in tags:
             yield name, "failed"
+        elif "error" in tags:
+            yield name, "error"
         else:
             yield name, "skipped" if "skipped" in tags else "passed"
 

@@ -47,6 +47,8 @@ def seen(plan: _Plan, outcome: _Outcome, test: ProjectTest) -> Seen:
     sees: dict[str, None] = {}
     for engine, faulty, sound in outcome.worlds:
         one, other = outcome.ran[engine, faulty].results, outcome.ran[engine, sound].results
+        if outcome.ran[engine, faulty].broken and not outcome.ran[engine, sound].broken:
+            continue  # the run did not begin: it says nothing about a test
         run = Run(engine, one.get(name, ""), other.get(name, ""))
         if run.sees:
             sees[faulty] = None
@@ -85,8 +87,11 @@ def _proved(plan: _Plan, outcome: _Outcome, test: str) -> bool | None:
         (outcome.ran[engine, faulty].results.get(name), outcome.ran[engine, sound].results.get(name))
         for engine, faulty, sound in outcome.worlds
     ]
-    told = [pair for pair in pairs if pair[0] in ("passed", "failed") and pair[1] in ("passed", "failed")]
-    return ("failed", "passed") in told if told else None
+    told = [pair for pair in pairs if set(pair) <= {"passed", "failed"}]
+    if ("failed", "passed") in told:
+        return True
+    # One that fails without the fault is wrong; one whose tables no fault was put into was not tried.
+    return False if (plan.found and told) or any(sound == "failed" for _, sound in told) else None
 
 
 def _why(plan: _Plan, outcome: _Outcome, test: ProjectTest, verdict: Verdict, runs: Sequence[object]) -> str:

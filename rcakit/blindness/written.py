@@ -36,6 +36,7 @@ def document(audit: Audit) -> dict[str, Any]:
                 "seen_by": list(fault.seen_by),
                 "seen_by_proposed": fault.seen_by_proposed,
                 "engines": list(fault.engines),
+                "breaks": fault.breaks,
             }
             for fault in audit.faults
         ],
@@ -127,6 +128,7 @@ def _tests_text(audit: Audit) -> Iterator[str]:
 def _closing(audit: Audit) -> Iterator[str]:
     for fault in audit.faults:
         how = f"noticed by {len(fault.seen_by)} tests" if fault.seen_by else "noticed by no test"
+        how = "no test can begin with it" if fault.breaks and not fault.seen_by else how
         more = ", and by the proposed ones" if fault.seen_by_proposed else ""
         yield f"\n{fault.kind}: {visible(fault.object)}: {how}{more}"
     for problem in audit.problems:

@@ -91,8 +91,23 @@ class RepairRehearsal(Parameters):
     show_code: bool = Field(False, description="open the code and SQL in the rendered report")
 
 
+class Blindness(Parameters):
+    """notebooks/30_test_blindness.ipynb"""
+
+    config: str = Field(
+        "", description="path of rcakit.toml; empty: found from the working directory upwards"
+    )
+    dsn_env: str = Field("", description="NAME of the environment variable that holds the connection string")
+    service: str = Field("", description="or a service of pg_service.conf")
+    project: str = Field("", description="directory of the Django project")
+    settings: str = Field("", description="its settings module; empty: as manage.py says")
+    python: str = Field("", description="its own interpreter; empty: the files are read and nothing is run")
+    run_tests: bool = Field(True, description="run the project's own tests, on copies and scratch databases")
+    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
+
+
 MODELS: Mapping[str, type[Parameters]] = {
-    model.__name__: model for model in (IncidentReport, MigrationReplay, RepairRehearsal)
+    model.__name__: model for model in (IncidentReport, MigrationReplay, Blindness, RepairRehearsal)
 }
 
 
