@@ -13,8 +13,9 @@ from rcakit.case import Case
 from rcakit.errors import Refused
 from rcakit.facts import Model
 from rcakit.names import Name
+from rcakit.remedy import migration
 from rcakit.remedy.bodies import rewritten
-from rcakit.remedy.parts import Move
+from rcakit.remedy.parts import EXCLUSIVE, Move, Statement, script
 from rcakit.remedy.survey import without
 from rcakit.target import load
 
@@ -182,3 +183,15 @@ def test_a_body_that_is_not_certain_is_left_and_named(source: str, language: str
     left = body(source, language)
     assert left.after == ""
     assert why in left.why
+
+
+# ------------------------------------------------------------------ hostile names
+
+
+def test_a_name_cannot_end_a_docstring_or_a_comment() -> None:
+    name = 'x""' + '"\nimport os\\'
+    assert '"' not in migration.plain(name)
+    assert "\n" not in migration.plain(name)
+    assert not migration.plain(name).endswith("\\")
+    said = script((Statement("SELECT 1", EXCLUSIVE, "a\nDROP TABLE t\r--"),))
+    assert len(pgparse.parse(said)) == 3

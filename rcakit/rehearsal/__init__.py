@@ -70,7 +70,7 @@ def rehearse(here: Stage, repair: Repair, say: Say = lambda _: None) -> Rehearsa
 def _apply(here: Stage, repair: Repair, copy: Path, dbname: str) -> list[Proof]:
     """By migration where it has one, else by its statements."""
     if not repair.migrations:
-        said = here.run(dbname, repair.statements)
+        said = here.run(dbname, repair.statements).error
         return [Proof(repair.title, "applies", "", said or "yes", not said)]
     ledger = here.migrate(copy, dbname, reverse=True)
     wanted = set(repair.migrations)
@@ -123,7 +123,7 @@ def _again(here: Stage, repair: Repair, copy: Path, dbname: str) -> Iterator[Pro
     before = here.read(dbname)
     if not repair.migrations:
         if repair.statements:
-            said = here.run(dbname, repair.statements)
+            said = here.run(dbname, repair.statements).error
             yield _unchanged("applied again", before, here.read(dbname), f"refused: {said}" if said else "")
         return
     steps = here.migrate(copy, dbname).steps
@@ -188,6 +188,10 @@ def _in_two_steps(here: Stage, repair: Repair, dbname: str) -> Iterator[Proof]:
     if not repair.later:
         return
     labels = [move.model.label for move in repair.moves]
+    names = [move.old.sql for move in repair.moves]
+    lost = sorted(here.may(here.base, names) - here.may(dbname, names))
+    said = "; ".join(f"{role} may not {privilege} {name}" for role, name, privilege in lost)
+    yield Proof("the old names", "rights over the bridge", "", said or "as before", not lost)
     with here.project({}) as old_code:
         yield from _round_trips(here, here.ask(old_code, dbname, labels), labels, "old code, over the bridge")
     with here.project({**repair.changed, **repair.later}) as new_code:
@@ -236,9 +240,12 @@ def _script(here: Stage, repair: Repair, after: Catalog) -> Iterator[Proof]:
     if not (repair.migrations and repair.statements):
         return
     with here.trial() as dbname:
-        said = here.run(dbname, repair.statements)
+        ran = here.run(dbname, repair.statements)
+        said = ran.error
+        held = f"ACCESS EXCLUSIVE on {ran.locked} tables for {ran.seconds * 1000:.0f} ms"
+        yield Proof("repair.sql", "locks", "", said or held, not said)
         different = said or "; ".join(structure.differences(after, here.read(dbname)))
         yield Proof("repair.sql", "ends where the migration does", "", different or "equal", not different)
-        said = said or here.run(dbname, repair.reverse)
+        said = said or here.run(dbname, repair.reverse).error
         different = said or "; ".join(str(change) for change in diff.diff(here.catalog, here.read(dbname)))
         yield Proof("reverse.sql", "restores the first catalog", "", different or "equal", not different)

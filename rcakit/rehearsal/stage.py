@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,28 @@ from rcakit.rehearsal.project import Answer, ask
 from rcakit.rehearsal.states import State, Watched, look
 from rcakit.remedy.parts import Repair, Statement
 from rcakit.undo import copied
+
+_LOCKED = """
+select count(distinct l.relation) from pg_locks l join pg_class c on c.oid = l.relation
+where l.pid = pg_backend_pid() and l.mode = 'AccessExclusiveLock' and c.relkind in ('r', 'p')
+  and c.relnamespace <> 'pg_catalog'::regnamespace"""
+
+
+_MAY = """
+select r.rolname::text, n, p
+from pg_roles r, unnest(%(names)s::text[]) n, pg_class c,
+    unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
+where c.oid = to_regclass(n) and not r.rolsuper and r.rolname !~ '^pg_'
+  and has_schema_privilege(r.oid, c.relnamespace, 'USAGE') and has_table_privilege(r.oid, c.oid, p)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a script: `error` in PostgreSQL's words, else how many tables were locked exclusively, how long (s)."""
+
+    error: str
+    locked: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -132,15 +155,26 @@ class Stage:
         finally:
             del os.environ[name]
 
-    def run(self, dbname: str, statements: tuple[Statement, ...]) -> str:
-        """Run plain SQL in one transaction; "" when it works, else PostgreSQL's words, and nothing was kept."""
+    def run(self, dbname: str, statements: tuple[Statement, ...]) -> Ran:
+        """Run plain SQL in one transaction; when it fails, nothing is kept."""
+        began = time.monotonic()
         try:
             with psycopg.connect(self.server.conninfo(dbname)) as connection:
                 for each in statements:
                     connection.execute(each.sql.encode())
+                    if each.sql.startswith("LOCK TABLE"):
+                        began = time.monotonic()
+                (locked,) = connection.execute(_LOCKED).fetchone() or (0,)
+                connection.commit()
         except psycopg.Error as error:
-            return evidence.reason(error)
-        return ""
+            return Ran(evidence.reason(error), 0, 0.0)
+        return Ran("", locked, time.monotonic() - began)
+
+    def may(self, dbname: str, names: list[str]) -> set[tuple[str, str, str]]:
+        """(role, relation, privilege) for what each role can really do with these relations, by their quoted names."""
+        with self.server.connect(dbname) as connection:
+            rows = connection.execute(_MAY, {"names": names})
+            return {(str(role), str(name), str(privilege)) for role, name, privilege in rows}
 
     def forget(self, dbname: str, label: str) -> None:
         """Take one migration out of the recorded history, so that it is run once more."""

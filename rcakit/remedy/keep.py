@@ -107,9 +107,9 @@ def _nothing(app: str, case: Case, found: Survey) -> str:
     guarded = {finding.migration for finding in case.findings if finding.code in ("RK201", "RK301")}
     return _NOTHING.format(
         app=app,
-        tables=", ".join(str(each.now) for each in own),
+        tables=migration.plain(", ".join(str(each.now) for each in own)),
         earlier=", ".join(sorted(label for label in guarded if label.startswith(f"{app}."))) or "none",
-        schemas=", ".join(sorted({each.schema for each in own})),
+        schemas=migration.plain(", ".join(sorted({each.schema for each in own}))),
         dependencies=[(app, migration.leaf_of(app, case.declared).name)],
     )
 

@@ -14,7 +14,7 @@ from string import Template
 
 from rcakit.errors import Refused
 from rcakit.facts import Declared, Migration
-from rcakit.names import Name
+from rcakit.names import Name, visible
 from rcakit.remedy.parts import File, Move
 from rcakit.remedy.statements import LOCK_TIMEOUT
 from rcakit.remedy.survey import Survey
@@ -114,10 +114,10 @@ def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared, br
         if body.after
     ]
     return template.substitute(
-        title=f"Move {count(len(moves), 'table')} of {app} to the {_schemas(moves)}.",
+        title=f"Move {count(len(moves), 'table')} of {app} to the {plain(_schemas(moves))}.",
         story=textwrap.fill(
             "Their names held a literal dot, so they were made in "
-            f"{', '.join(sorted({str(move.old.schema) for move in moves}))}. This moves them with everything that "
+            f"{plain(', '.join(sorted({str(move.old.schema) for move in moves})))}. This moves them with everything that "
             "carries the old name, and lets in whoever had access before.",
             width=110,
         ),
@@ -154,6 +154,11 @@ def _state(moves: Iterable[Move]) -> str:
         if not move.model.auto_created
     ]
     return "\n".join(["[", *lines, " " * 12 + "]"])
+
+
+def plain(text: str) -> str:
+    """A name that may stand in a docstring or a comment: what could end either is written out."""
+    return visible(text).replace("\\", "/").replace('"', "'")
 
 
 def _schemas(moves: Iterable[Move]) -> str:

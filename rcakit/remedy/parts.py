@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rcakit.facts import Model
-from rcakit.names import Name
+from rcakit.names import Name, visible
 from rcakit.target import Waiver
 
 EXCLUSIVE = "ACCESS EXCLUSIVE"
@@ -168,5 +168,5 @@ def script(statements: tuple[Statement, ...]) -> str:
     lines = ["BEGIN;"]
     for each in statements:
         on = f" on {each.on}" if each.on else ""
-        lines += [f"-- lock: {each.lock}{on}".replace("\n", " "), f"{each.sql};"]
+        lines += [visible(f"-- lock: {each.lock}{on}"), f"{each.sql};"]
     return "\n".join([*lines, "COMMIT;", ""])
