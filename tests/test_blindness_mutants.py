@@ -1,0 +1,128 @@
+"""A healthy project, whose suite by `manage.py test` sees every fault of placement, or none of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rcakit import blindness, scratch
+from rcakit.blindness import sighted, written
+from rcakit.blindness.running import Ran
+from rcakit.case import Case, open_case
+
+FILES = {
+    "manage.py": """
+import os, sys
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+from django.core.management import execute_from_command_line
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)
+""",
+    "settings.py": """
+import os
+SECRET_KEY = "x"
+INSTALLED_APPS = ["shop"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "USER": "postgres",
+    "HOST": os.environ.get("DB_HOST", "db.invalid"), "PORT": "5432", "NAME": os.environ.get("DB_NAME", "shop")}}
+""",
+    "shop/__init__.py": "",
+    "shop/models.py": """
+from django.db import models
+
+class Venue(models.Model):
+    code = models.CharField(max_length=9, unique=True)
+
+    class Meta:
+        db_table = '"adm"."venues"'
+""",
+    "shop/migrations/__init__.py": "",
+    "shop/migrations/0001_initial.py": """
+from django.db import migrations, models
+
+class Migration(migrations.Migration):
+    operations = [migrations.CreateModel("Venue", fields=[
+        ("id", models.BigAutoField(primary_key=True)),
+        ("code", models.CharField(max_length=9, unique=True)),
+    ], options={"db_table": "venues"})]
+""",
+    "shop/migrations/0002_move.py": """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.RunSQL("CREATE SCHEMA IF NOT EXISTS adm"),
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunSQL("ALTER TABLE public.venues SET SCHEMA adm")],
+            state_operations=[migrations.AlterModelTable("venue", '"adm"."venues"')],
+        ),
+    ]
+""",
+}
+BLIND = """
+from django.test import SimpleTestCase
+from shop.models import Venue
+
+class VenueTests(SimpleTestCase):
+    def test_the_code_is_short(self):
+        self.assertEqual(Venue._meta.get_field("code").max_length, 9)
+"""
+KINDS = ["wrong-schema", "literal-dot", "missing-table", "missing-constraint", "migration-without-effect"]
+Made = Callable[[str], Case]
+
+
+@pytest.fixture
+def made(
+    tmp_path: Path, server: scratch.Server, dbname: str, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> Made:
+    """made(text of shop/tests.py) -> the project, migrated, investigated."""
+
+    def make(tests: str) -> Case:
+        for name, text in {**FILES, "shop/tests.py": tests}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        where = {"DB_HOST": str(server.socket), "DB_NAME": dbname}
+        command = [sys.executable, "manage.py", "migrate", "-v0"]
+        subprocess.run(command, cwd=tmp_path, env={**os.environ, **where}, check=True)
+        monkeypatch.setenv("RCAKIT_TEST_SHOP", conninfo)
+        return open_case(dsn_env="RCAKIT_TEST_SHOP", project=str(tmp_path), python=sys.executable)
+
+    return make
+
+
+def test_a_blind_suite_then_the_proposed_tests_see_every_fault(made: Made, server: scratch.Server) -> None:
+    case = made(BLIND)
+    assert case.findings == ()
+    audit = blindness.audit(case, server=server)
+    assert audit.problems == ()
+    assert [fault.kind for fault in audit.faults] == KINDS
+    assert (audit.score.mutants, audit.score.sighted, audit.score.with_proposed) == (5, 0, 5)
+    (seen,) = audit.tests
+    assert (seen.verdict, seen.proved) == ("blind", True)
+    assert {(run.engine, run.world_a, run.world_b) for run in seen.runs} == {
+        ("postgresql", "passed", "passed")
+    }
+    assert written.exit_code(audit) == 1
+
+    sighted_case = made(audit.proposed)
+    again = blindness.audit(sighted_case, server=server)
+    assert sighted_case.findings == ()
+    assert (again.score.mutants, again.score.sighted) == (5, 5)
+    assert [each.verdict for each in again.tests] == ["sighted"]
+    assert again.tests[0].test.looks_at == "catalog"
+    assert written.exit_code(again) == 0
+
+
+def test_a_run_that_cannot_begin_is_red_but_no_test_has_seen_anything() -> None:
+    sound = Ran({"a": "passed", "b": "passed"})
+    assert sighted(Ran({"a": "error", "b": "error"}), sound) == set()
+    assert sighted(Ran({"a": "error", "b": "failed"}), sound) == {"a", "b"}
+    assert sighted(Ran({"a": "skipped", "b": "passed"}), sound) == set()
+    assert Ran({}).broken
+    assert not Ran({"a": "skipped", "b": "passed"}).broken
