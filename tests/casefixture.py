@@ -81,6 +81,7 @@ def make_case(*, healthy: bool = False, hostile: bool = False, empty: bool = Fal
     return SimpleNamespace(
         target=Target(name="demo", incident=Incident(id="INC-42", title=f"adm schema is empty {evil}")),
         accounts=accounts,
+        checked=accounts,
         observed=accounts.observed,
         declared=accounts.declared,
         recorded=accounts.recorded,

@@ -15,6 +15,7 @@ BRIEF = {
     "RK101": "error", "RK102": "warning", "RK103": "error", "RK104": "note",
     "RK201": "error", "RK202": "warning", "RK203": "warning", "RK204": "warning", "RK205": "error",
     "RK301": "error", "RK302": "warning", "RK303": "warning", "RK304": "warning", "RK305": "error",
+    "RK306": "warning",
     "RK401": "error", "RK402": "error", "RK403": "warning",
     "RK411": "error", "RK412": "error", "RK413": "warning", "RK414": "error",
     "RK415": "error", "RK416": "warning", "RK417": "error", "RK418": "warning",

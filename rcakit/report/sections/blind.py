@@ -17,6 +17,30 @@ if TYPE_CHECKING:
 _VERDICTS = {"blind": "error", "sighted": "good", "flaky": "warning", "not-run": "unknown"}
 
 
+def tests_blind(case: Case) -> Html:
+    """The incident report's part: the tests of the ticked tasks, read and not run."""
+    if case.checked.tests:
+        audit = blindness.audit(case, run=False)
+        more = tag(
+            "p",
+            "Read, not run: ",
+            code("rcakit audit-tests"),
+            " runs them with and without the incident.",
+            class_="later",
+        )
+        return join(_rows(audit), more if audit.rows else "")
+    ticked = [claim for claim in case.claims if claim.ticked]
+    if not ticked:
+        return common.nothing("Neither a test nor a ticked task was found in the project's files.")
+    columns = {
+        "Task": lambda row: row.id,
+        "Claims": lambda row: row.text,
+        "Where": lambda row: code(row.where),
+    }
+    style = tables.Style("Tasks that are ticked", noun="task", cards=True)
+    return join(tables.records(ticked, style, columns), common.nothing("No test could be read."))
+
+
 def tests(case: Case, audit: Audit | None = None) -> Html:  # noqa: PT028  not a test: what the section is called
     """What each task's tests looked at, why they passed, and what they should have looked at.
 

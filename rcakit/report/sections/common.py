@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rcakit.causes import Cause
 
 LATER = {
-    "replay": "running the migrations again on a throwaway server, step by step",
-    "tests": "running the project's tests with and without the fault, to see which of them can notice it",
     "gate": "a check for the project's own pipeline, and the proof that it goes red when the fault is put in",
 }
 """What this version cannot do yet; a key goes when its capability comes."""

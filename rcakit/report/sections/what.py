@@ -111,12 +111,28 @@ def summary(case: Case) -> Html:
         ("Root cause", _said(case, "root", "No root cause could be tied to a symptom.")),
         ("Let through by", _said(case, "contributing", "Nothing was found that should have stopped it.")),
         ("Why silent", _said(case, "silencing", "Nothing was found that kept it quiet.")),
-        ("Why the tests passed", common.later("tests") or "–"),
+        ("Why the tests passed", _blindness(case)),
         ("Fix", _hints(case, "root") or common.nothing("Nothing to fix was found.")),
         ("Prevention", _hints(case, "silencing") or common.later("gate")),
     ]
     style = tables.Style("The incident in brief", limit=None, noun="aspect")
     return tag("div", tables.table(["Aspect", "Detail"], rows, style), class_="brief")
+
+
+_BLIND = {
+    "RK501": "they run on another engine",
+    "RK502": "they take the schema out of the names",
+    "RK503": "they look at what the code says",
+    "RK504": "they check that rows come back, wherever the table lies",
+    "RK505": "none of them asks the catalog where a table is",
+}
+
+
+def _blindness(case: Case) -> object:
+    """What the findings on the tests come to, in one sentence."""
+    found = {finding.code for finding in case.findings}
+    said = [f"{what} ({code_})" for code_, what in _BLIND.items() if code_ in found]
+    return f"{'; '.join(said)}." if said else common.nothing("Nothing was found against the tests.")
 
 
 def _said(case: Case, role: str, otherwise: str) -> object:

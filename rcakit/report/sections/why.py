@@ -236,22 +236,6 @@ def _cause(case: Case, cause: Cause) -> Html:
     )
 
 
-def tests_blind(case: Case) -> Html:
-    """Why the tests did not catch it, one row a task that claims otherwise."""
-    ticked = [claim for claim in case.claims if claim.ticked]
-    if not ticked:
-        return join(common.nothing("No ticked task was found in the project's files."), common.later("tests"))
-    columns = {
-        "Task": lambda row: row.id,
-        "Claims": lambda row: row.text,
-        "Where": lambda row: code(row.where),
-    }
-    return join(
-        tables.records(ticked, tables.Style("Tasks that are ticked", noun="task", cards=True), columns),
-        common.later("tests"),
-    )
-
-
 def factors(case: Case) -> Html:
     """Every finding that is neither a symptom nor part of the chain: true, and perhaps the next incident."""
     shown = {id(row) for row in common.symptoms(case)}
