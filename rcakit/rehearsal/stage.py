@@ -42,7 +42,9 @@ select r.rolname::text, n, p
 from pg_roles r, unnest(%(names)s::text[]) n, pg_class c,
     unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
 where c.oid = to_regclass(n) and not r.rolsuper and r.rolname !~ '^pg_'
-  and has_schema_privilege(r.oid, c.relnamespace, 'USAGE') and has_table_privilege(r.oid, c.oid, p)"""
+  and has_schema_privilege(r.oid, c.relnamespace, 'USAGE')
+  and case p when 'DELETE' then has_table_privilege(r.oid, c.oid, p)
+      else has_any_column_privilege(r.oid, c.oid, p) end"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,11 @@ select r.role, coalesce(array_agg(p.privilege order by p.privilege) filter (wher
     has_schema_privilege(r.role::name, c.relnamespace, 'USAGE')
     and case when c.relkind = 'S' then p.privilege in ('SELECT', 'UPDATE', 'USAGE')
             and has_sequence_privilege(r.role::name, c.oid, p.privilege)
-        else p.privilege <> 'USAGE' and has_table_privilege(r.role::name, c.oid, p.privilege) end), '{}') as held
+        else case when p.privilege = 'USAGE' then false
+            when p.privilege in ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') -- on some column counts
+                then has_any_column_privilege(r.role::name, c.oid, p.privilege)
+            else has_table_privilege(r.role::name, c.oid, p.privilege) end
+        end), '{}') as held
 from pg_class c, unnest(%(roles)s::text[]) r(role), unnest(%(rights)s::text[]) p(privilege)
 where c.oid = %(oid)s
 group by r.role order by r.role"""
