@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from rcakit.report.engine import Engine
+from rcakit.report.engine import Engine, sweep
 
 papermill_engines.register("rcakit", Engine)
 
@@ -162,3 +162,14 @@ def test_ctrl_c_is_a_cancelled_run_and_leaves_no_kernel(tmp_path: Path) -> None:
 def test_the_notebook_stays_valid(tmp_path: Path) -> None:
     nbformat.validate(run(tmp_path, "1"))
     json.loads((tmp_path / "out.ipynb").read_text())
+
+
+def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {f"rca-{gone.pid}-a": False, f"rca-{os.getpid()}-b": True, "rca-x-c": True, "other": True}
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kernel.json").touch()
+    sweep(tmp_path)
+    assert {name: (tmp_path / name).exists() for name in names} == names

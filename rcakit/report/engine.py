@@ -16,6 +16,7 @@ Kernel connections: https://jupyter-client.readthedocs.io/en/stable/kernels.html
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -163,7 +164,8 @@ class Engine(NBClientEngine):  # type: ignore[misc]
     ) -> None:
         nb_man.on_cell = on_cell
         limits = _Limits(execution_timeout, total_timeout)
-        with tempfile.TemporaryDirectory(prefix="rca-") as directory:
+        sweep(Path(tempfile.gettempdir()))
+        with tempfile.TemporaryDirectory(prefix=f"rca-{os.getpid()}-") as directory:
             client = Client(
                 nb_man,
                 kernel_name=kernel_name,
@@ -198,6 +200,20 @@ class _Limits:
         if self._end is not None and monotonic() >= self._end:
             return f"the notebook was stopped after {self.total:g} seconds, the limit for a whole run"
         return f"a cell was stopped after {self.cell:g} seconds, the limit for one cell"
+
+
+def sweep(place: Path) -> None:
+    """Remove the directories of runs that were killed: their name holds the id of a process that is gone."""
+    if sys.platform == "win32":  # signal 0 asks nothing there
+        return
+    for directory in place.glob("rca-*-*"):
+        owner = directory.name.split("-")[1]
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            shutil.rmtree(directory, ignore_errors=True)  # somebody else may be quicker, or own it
+        except (ValueError, OverflowError, PermissionError):
+            continue  # not one of ours, or a process of somebody else's
 
 
 def _connection(directory: Path) -> Config:
