@@ -41,8 +41,8 @@ class Parameters(BaseModel):
         return value
 
 
-class IncidentReport(Parameters):
-    """notebooks/10_incident_report.ipynb"""
+class OnTarget(Parameters):
+    """What names the target, the same in every notebook that has one."""
 
     config: str = Field(
         "", description="path of rcakit.toml; empty: found from the working directory upwards"
@@ -51,59 +51,37 @@ class IncidentReport(Parameters):
     service: str = Field("", description="or a service of pg_service.conf")
     project: str = Field("", description="directory of the Django project")
     settings: str = Field("", description="its settings module; empty: as manage.py says")
-    python: str = Field("", description="its own interpreter; empty: the files are read and nothing is run")
+    python: str = Field("", description="its own interpreter, which runs its code; empty: none is named")
+    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
+
+
+class IncidentReport(OnTarget):
+    """notebooks/10_incident_report.ipynb"""
+
     schemas: list[str] = Field([], description="look at these schemas alone; empty: at all")
     replay: bool = Field(
         False, description="also run the migrations on a scratch server: the project's code runs"
     )
-    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
 
 
-class MigrationReplay(Parameters):
+class MigrationReplay(OnTarget):
     """notebooks/20_migration_replay.ipynb"""
 
-    config: str = Field(
-        "", description="path of rcakit.toml; empty: found from the working directory upwards"
-    )
-    dsn_env: str = Field("", description="NAME of the environment variable that holds the connection string")
-    service: str = Field("", description="or a service of pg_service.conf")
-    project: str = Field("", description="directory of the Django project, whose migrations are run")
-    settings: str = Field("", description="its settings module; empty: as manage.py says")
-    python: str = Field("", description="its own interpreter; empty: the one found in the project")
     reverse: bool = Field(False, description="also undo each migration and do it again")
-    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
 
 
-class RepairRehearsal(Parameters):
+class Blindness(OnTarget):
+    """notebooks/30_test_blindness.ipynb"""
+
+    run_tests: bool = Field(True, description="run the project's own tests, on copies and scratch databases")
+
+
+class RepairRehearsal(OnTarget):
     """notebooks/40_repair_rehearsal.ipynb"""
 
-    config: str = Field(
-        "", description="path of rcakit.toml; empty: found from the working directory upwards"
-    )
-    dsn_env: str = Field("", description="NAME of the environment variable that holds the connection string")
-    service: str = Field("", description="or a service of pg_service.conf")
-    project: str = Field("", description="directory of the Django project, whose code is run on a copy")
-    settings: str = Field("", description="its settings module; empty: as manage.py says")
-    python: str = Field("", description="its own interpreter; empty: the one found in the project")
     option: str = Field(
         "A", pattern="^[ABC]$", description="A: move, B: keep the names, C: move with a bridge"
     )
-    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
-
-
-class Blindness(Parameters):
-    """notebooks/30_test_blindness.ipynb"""
-
-    config: str = Field(
-        "", description="path of rcakit.toml; empty: found from the working directory upwards"
-    )
-    dsn_env: str = Field("", description="NAME of the environment variable that holds the connection string")
-    service: str = Field("", description="or a service of pg_service.conf")
-    project: str = Field("", description="directory of the Django project")
-    settings: str = Field("", description="its settings module; empty: as manage.py says")
-    python: str = Field("", description="its own interpreter; empty: the files are read and nothing is run")
-    run_tests: bool = Field(True, description="run the project's own tests, on copies and scratch databases")
-    show_code: bool = Field(False, description="open the code and SQL in the rendered report")
 
 
 MODELS: Mapping[str, type[Parameters]] = {
