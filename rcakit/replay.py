@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote, urlsplit
@@ -29,7 +30,7 @@ from psycopg.conninfo import make_conninfo
 from rcakit import evidence, guards, outcome, structure
 from rcakit.diff import Change
 from rcakit.errors import ConnectionFailed, ProjectError, ScratchError
-from rcakit.facts import Catalog, Migration, Unread, Verdict
+from rcakit.facts import Catalog, Guard, Migration, Unread, Verdict
 from rcakit.ledger import Back, Ledger, Notice, Sent, Step
 from rcakit.scratch import SUPERUSER, Server
 from rcakit.snapshots import Look, Tracker, Written
@@ -419,9 +420,11 @@ class _Play:
             (),
             None,
         )
-        if begun.migration is not None:
-            self._weigh(begun, begun.migration)
-        self.clean = self._alias.tracker.catalog() if self.options.reverse else None
+        found = self._guards(begun.migration)
+        if found or self.options.reverse:
+            finish()
+            finish = _nothing
+            self._weigh(begun, found)
         self.count += 1
         if self.on_step:
             self.on_step(begun.label, self.count, len(self.planned))
@@ -496,22 +499,27 @@ class _Play:
         self.steps[-1] = replace(self.steps[-1], reverse=back)
 
     def _look(self, signals: Mapping[str, Sequence[int]] | None = None) -> Callable[[], None]:
-        """Look at the database now; what is returned makes the step of it, while the replayer goes on."""
+        """Begin a look at the database; what is returned ends it and makes the step, while the replayer goes on."""
         begun, self.begun = self.begun, None
         if begun is None:
-            look = self._alias.tracker.look(_written(signals))
-            told = (change for change in look.changes() if "django_migrations" not in str(change))
-            self.before += tuple(told)
-            return lambda: None
-        look = self._alias.tracker.look(_written(begun.done.get("touched")))
-        return lambda: self.steps.append(self._step(begun, look))
+            return partial(self._tell_signals, self._alias.tracker.begin(_written(signals)))
+        return partial(self._add_step, begun, self._alias.tracker.begin(_written(begun.done.get("touched"))))
 
-    def _weigh(self, begun: _Begun, migration: Migration) -> None:
-        """Ask each guard's condition on the state before its migration."""
-        found, unread = outcome.guards_of(migration)
+    def _tell_signals(self, look: Callable[[], Look]) -> None:
+        self.before += tuple(each for each in look().changes() if "django_migrations" not in str(each))
+
+    def _add_step(self, begun: _Begun, look: Callable[[], Look]) -> None:
+        self.steps.append(self._step(begun, look()))
+
+    def _guards(self, migration: Migration | None) -> tuple[Guard, ...]:
+        found, unread = outcome.guards_of(migration) if migration else ((), ())
         self.unread += unread
+        return found
+
+    def _weigh(self, begun: _Begun, found: tuple[Guard, ...]) -> None:
+        """Ask each guard's condition on the state before its migration."""
+        self.clean = begun.before = self._alias.tracker.catalog()
         if found:
-            begun.before = self._alias.tracker.catalog()
             with self._alias.tracker.recorder() as recorder:
                 begun.verdicts = guards.evaluate(found, recorder, begun.before)
 
@@ -554,3 +562,7 @@ def _written(touched: Mapping[str, Sequence[int]] | None) -> Written | None:
     if touched is None:
         return None
     return {int(oid): (counts[0], counts[1], counts[2]) for oid, counts in touched.items()}
+
+
+def _nothing() -> None:
+    """The end of a look that is over."""

@@ -4,12 +4,15 @@ Which catalogs were written is told by PostgreSQL's own counters (see `django_re
 suspected. In a suspected catalog the rows of younger transactions are found by `xmin`, those that went by the OIDs that
 are missing, and only the relations they belong to are read, with the same queries as `catalog.read`. So a look costs what
 has changed, not what is there. https://www.postgresql.org/docs/current/ddl-system-columns.html
-Nobody else may write between the looks.
+
+Nobody may write while a look begins. It is one snapshot (REPEATABLE READ), and most of it can be read while others
+write again; what PostgreSQL tells of the newest state whatever the snapshot, names and expressions it deparses
+(https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CATALOG), is read before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,13 +26,19 @@ from rcakit.evidence import Recorder, TupleLoader, query
 from rcakit.facts import Catalog, Server
 from rcakit.others import OTHERS, Other, others_changed
 
-Written = Mapping[int, tuple[int, int, int]]
+Counts = tuple[int, int, int]
+Written = Mapping[int, Counts]
 """Catalog OID -> rows inserted, updated, deleted."""
+_Types = dict[tuple[int, int], str]
+_FIRST_USER = 16384
+"""PostgreSQL's own objects have smaller OIDs."""
 
 _SETTINGS = """\
 select set_config('search_path', '', false), set_config('jit', 'off', false), set_config('TimeZone', 'UTC', false),
     set_config('quote_all_identifiers', 'off', false), set_config('rcakit.schemas', '', false),
     set_config('plan_cache_mode', 'force_generic_plan', false)"""
+
+_BEGIN = "begin isolation level repeatable read, read only"
 
 _QUESTIONS = """\
 select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', '30s', true),
@@ -70,21 +79,37 @@ _SOURCES: dict[str, frozenset[str]] = {
 
 _YOUNG = "age(t.xmin) <= age(%(horizon)s::text::xid)"
 _FINDERS = {
-    "pg_class": "'r', coalesce(x.indrelid, t.oid)::int8 from pg_class t left join pg_index x on x.indexrelid = t.oid",
-    "pg_attribute": "'r', t.attrelid::int8 from pg_attribute t",
-    "pg_attrdef": "'r', t.adrelid::int8 from pg_attrdef t",
-    "pg_constraint": "'r', t.conrelid::int8 from pg_constraint t",
-    "pg_index": "'r', t.indrelid::int8 from pg_index t",
-    "pg_trigger": "'r', t.tgrelid::int8 from pg_trigger t",
-    "pg_rewrite": "'r', t.ev_class::int8 from pg_rewrite t",
-    "pg_sequence": "'r', t.seqrelid::int8 from pg_sequence t",
-    "pg_inherits": "'r', t.inhrelid::int8 from pg_inherits t",
+    "pg_class": "'r', coalesce(x.indrelid, t.oid)::int8, t.relkind in ('v', 'm') or t.relacl is not null"
+    " or t.relowner <> current_user::regrole from pg_class t left join pg_index x on x.indexrelid = t.oid",
+    "pg_attribute": "'r', t.attrelid::int8, t.atttypid >= 16384 from pg_attribute t",
+    "pg_attrdef": "'r', t.adrelid::int8, true from pg_attrdef t",
+    "pg_constraint": "'r', t.conrelid::int8, t.contype in ('c', 'x') from pg_constraint t",
+    "pg_index": "'r', t.indrelid::int8, t.indexprs is not null or t.indpred is not null from pg_index t",
+    "pg_trigger": "'r', t.tgrelid::int8, not t.tgisinternal from pg_trigger t",
+    "pg_rewrite": "'r', t.ev_class::int8, true from pg_rewrite t",
+    "pg_sequence": "'r', t.seqrelid::int8, t.seqtypid >= 16384 from pg_sequence t",
+    "pg_inherits": "'r', t.inhrelid::int8, true from pg_inherits t",
     "pg_description": "case t.classoid when 'pg_class'::regclass then 'r' when 'pg_namespace'::regclass then 'n' end,"
-    " t.objoid::int8 from pg_description t",
-    "pg_proc": "'f', t.oid::int8 from pg_proc t",
-    "pg_namespace": "'n', t.oid::int8 from pg_namespace t",
+    " t.objoid::int8, true from pg_description t",
+    "pg_proc": "'f', t.oid::int8, true from pg_proc t",
+    "pg_namespace": "'n', t.oid::int8, true from pg_namespace t",
 }
-"""Catalog -> (relation, function or namespace; OID) of its rows."""
+"""Catalog -> (relation, function or namespace; OID; whether it holds what PostgreSQL deparses) of its rows."""
+
+_LASTING = frozenset(
+    {
+        "pg_class",
+        "pg_attribute",
+        "pg_attrdef",
+        "pg_constraint",
+        "pg_index",
+        "pg_trigger",
+        "pg_sequence",
+        "pg_type",
+    }
+)
+"""Catalogs whose rows may be read later in the same snapshot, where the finder does not object."""
+_WATCHED = frozenset({*_FINDERS, *OTHERS})
 
 _LIVING = {
     "pg_class": "select oid::int8 from pg_class where oid >= 16384",
@@ -112,6 +137,8 @@ class _Touched:
     schemas: set[int] = field(default_factory=set)
     vanished: set[int] = field(default_factory=set)
     """Relations that are no more."""
+    fleeting: bool = False
+    """Something has to be read before anybody writes again."""
 
     def of(self, kind: str) -> set[int]:
         if kind in _OF_RELATIONS:
@@ -151,26 +178,33 @@ class Tracker:
             ).fetchall()
         )
         self._rows: dict[str, dict[int, tuple[Any, ...]]] = {kind: {} for kind in _KINDS}
-        self._types: dict[tuple[int, int], str] = {}
+        self._types: _Types = {}
         self._others: dict[str, Mapping[str, Other]] = {name: {} for name in OTHERS}
         self._horizon = 3  # the first ordinary transaction: everything is young
         self.look()
 
     def look(self, written: Written | None = None) -> Look:
         """Read what was written since the last look. `written` None: every catalog is suspected."""
+        return self.begin(written)()
+
+    def begin(self, written: Written | None = None) -> Callable[[], Look]:
+        """A look that is not over: others may write again, but nothing else be asked here before the value is called."""
         counts = self._by_name(written)
         if not counts:
             nothing = self._part(_Touched())
-            return Look(nothing, nothing, ())
-        touched, horizon = self._find(counts)
-        fresh, others = self._read(touched, counts)
-        before = self._part(touched)
-        if counts.get("pg_type", (0, 0))[1]:
-            self._types.clear()
-        self._replace(touched, fresh)
-        self._horizon = horizon
-        self._learn_types(fresh.get("columns", ()) if self._types else self._all("columns"))
-        return Look(before, self._part(touched), others)
+            return lambda: Look(nothing, nothing, ())
+        touched, horizon, others = self._find(counts)
+        read = self._read(touched, counts) if self._is_fleeting(touched, counts) else None
+
+        def finish() -> Look:
+            fresh, types = read or self._read(touched, counts)
+            before = self._part(touched)
+            self._types |= types
+            self._replace(touched, fresh)
+            self._horizon = horizon
+            return Look(before, self._part(touched), others)
+
+        return finish
 
     def catalog(self) -> Catalog:
         """All of it, as of the last look."""
@@ -192,34 +226,56 @@ class Tracker:
 
     # ------------------------------------------------------------ what was touched
 
-    def _by_name(self, written: Written | None) -> dict[str, tuple[int, int, int]]:
+    def _by_name(self, written: Written | None) -> dict[str, Counts]:
         if written is None:
             return dict.fromkeys((*_FINDERS, *OTHERS), (1, 1, 1))
         return {self._names.get(oid, ""): counts for oid, counts in written.items()}
 
-    def _find(self, counts: Mapping[str, tuple[int, int, int]]) -> tuple[_Touched, int]:
-        parts = [f"select 'h', {_HORIZON}"]
+    def _find(self, counts: Mapping[str, Counts]) -> tuple[_Touched, int, tuple[Change, ...]]:
+        """(what was touched, the next horizon, the changes in other catalogs), in one round trip; the snapshot stays."""
+        parts = [f"select 'h', {_HORIZON}, false"]
         for name, finder in _FINDERS.items():
             if sum(counts.get(name, (0,))[:2]):
                 parts.append(f"select {finder} where {_YOUNG}")
+        gone = {name for name, (_, _, deleted) in counts.items() if deleted}
+        ask = self._connection.execute
+        with self._connection.pipeline():
+            ask(_BEGIN, prepare=False)
+            young = ask(" union all ".join(parts), {"horizon": str(self._horizon)})
+            others = {name: ask(sql) for name, sql in OTHERS.items() if name in counts}
+            living = {name: ask(sql) for name, sql in _LIVING.items() if name in gone}
         touched, horizon = _Touched(), self._horizon
         sets = {"r": touched.relations, "f": touched.functions, "n": touched.schemas}
-        for kind, oid in self._connection.execute(" union all ".join(parts), {"horizon": str(self._horizon)}):
+        for kind, oid, fleeting in young:
             if kind == "h":
                 horizon = oid
             elif kind:
                 sets[kind].add(oid)
-        self._add_vanished(touched, counts)
+                touched.fleeting |= fleeting
+        self._add_vanished(
+            touched, {name: {oid for (oid,) in cursor} for name, cursor in living.items()}, gone
+        )
         self._add_renamed(touched)
-        return touched, horizon
+        return touched, horizon, tuple(self._other_changes(others))
 
-    def _add_vanished(self, touched: _Touched, counts: Mapping[str, tuple[int, int, int]]) -> None:
-        rows, gone = self._rows, {name for name, (_, _, deleted) in counts.items() if deleted}
-        alive = {
-            name: {oid for (oid,) in self._connection.execute(sql)}
-            for name, sql in _LIVING.items()
-            if name in gone
-        }
+    def _is_fleeting(self, touched: _Touched, counts: Mapping[str, Counts]) -> bool:
+        """Whether rows have to be read now that PostgreSQL makes of the newest state, and not of the snapshot."""
+        if touched.fleeting or not _LASTING.issuperset(counts.keys() & _WATCHED):
+            return True
+        if "pg_type" in counts and any(oid >= _FIRST_USER for oid, _ in self._types):
+            return True
+        rows = self._rows
+        return any(
+            rows[kind].keys() & touched.relations for kind in ("defaults", "views", "triggers", "grants")
+        ) or any(
+            part.definition
+            for kind in ("constraints", "indexes")
+            for oid in touched.relations
+            for part in rows[kind].get(oid, ())
+        )
+
+    def _add_vanished(self, touched: _Touched, alive: Mapping[str, set[int]], gone: set[str]) -> None:
+        rows = self._rows
         if "pg_class" in gone:
             touched.vanished |= rows["relations"].keys() - alive["pg_class"]
             touched.relations |= touched.vanished
@@ -250,27 +306,34 @@ class Tracker:
 
     # ------------------------------------------------------------ reading and keeping
 
-    def _read(
-        self, touched: _Touched, counts: Mapping[str, tuple[int, int, int]]
-    ) -> tuple[dict[str, list[Any]], tuple[Change, ...]]:
-        """The rows of all kinds that may be others now, and the changes in other catalogs, in one round trip."""
+    def _read(self, touched: _Touched, counts: Mapping[str, Counts]) -> tuple[dict[str, list[Any]], _Types]:
+        """The rows of all kinds that may be others now, in one round trip, and the names of their types."""
         wanted = {
             kind: oids
             for kind in _KINDS
             if (oids := touched.of(kind)) and not _SOURCES[kind].isdisjoint(counts)
         }
-        cursors, others = {}, {}
+        cursors = {}
         with self._connection.pipeline():
             for kind, oids in wanted.items():
                 key, make = _KINDS[kind]
                 cursors[kind] = self._connection.cursor(binary=True)
                 cursors[kind].row_factory = lambda _, make=make: make._make
                 cursors[kind].execute(_query(kind, key), [sorted(oids)])
-            for name, sql in OTHERS.items():
-                if name in counts:
-                    others[name] = self._connection.execute(sql)
+            self._connection.execute("commit", prepare=False)
         fresh = {kind: cursor.fetchall() for kind, cursor in cursors.items()}
-        return fresh, tuple(self._other_changes(others))
+        return fresh, self._name_types(fresh.get("columns", ()), counts)
+
+    def _name_types(self, columns: Iterable[facts.Column], counts: Mapping[str, Counts]) -> _Types:
+        """Names of the types not met yet, and again of those people made when a type was altered."""
+        pairs = {(column.type_oid, column.typmod) for column in columns} - self._types.keys()
+        if counts.get("pg_type", (0, 0))[1]:
+            pairs |= {pair for pair in self._types if pair[0] >= _FIRST_USER}
+        if not pairs:
+            return {}
+        oids, typmods = zip(*sorted(pairs), strict=True)
+        rows = self._connection.execute(_TYPES, [list(oids), list(typmods)])
+        return {(oid, typmod): name for oid, typmod, name in rows}
 
     def _replace(self, touched: _Touched, fresh: Mapping[str, list[Any]]) -> None:
         for kind, (key, _) in _KINDS.items():
@@ -286,13 +349,6 @@ class Tracker:
             now = {key: Other(*rest) for key, *rest in cursor}
             yield from others_changed(self._others[name], now)
             self._others[name] = now
-
-    def _learn_types(self, columns: Iterable[facts.Column]) -> None:
-        pairs = {(column.type_oid, column.typmod) for column in columns} - self._types.keys()
-        if pairs:
-            oids, typmods = zip(*sorted(pairs), strict=True)
-            rows = self._connection.execute(_TYPES, [list(oids), list(typmods)])
-            self._types |= {(oid, typmod): name for oid, typmod, name in rows}
 
     # ------------------------------------------------------------ as a Catalog
 

@@ -181,6 +181,7 @@ class Watch:
         self.counted = connection.pg_version >= 150000 and order.get("counters", True)
         oids = [str(int(oid)) for (oid,) in self.rows(CATALOGS)]
         self.counters = COUNTERS.format(oids="{" + ",".join(oids) + "}")
+        self.last: Any = None
         self.tables = self.row_counts()
 
     def rows(self, sql: str) -> list[Any]:
@@ -236,8 +237,14 @@ class Watch:
         """Catalog OID -> tuples inserted, updated, deleted since ever, as this session can tell; None: it cannot."""
         raw = self.connection.connection
         if not self.counted or raw is None or raw.info.transaction_status == FAILED:
-            return None
-        return raw.info.backend_pid, {oid: counts for oid, *counts in self.rows(self.counters)}
+            self.last = None
+        else:
+            self.last = raw.info.backend_pid, {oid: counts for oid, *counts in self.rows(self.counters)}
+        return self.last
+
+    def wrote_by_now(self) -> Any:
+        """`wrote` as last asked: where nothing but Django's bookkeeping can have been sent since."""
+        return self.last or self.wrote()
 
     def row_counts(self) -> Any:
         if not self.counted:
@@ -274,6 +281,9 @@ SELECT o::int8,
     pg_stat_get_tuples_updated(o) + pg_stat_get_xact_tuples_updated(o),
     pg_stat_get_tuples_deleted(o) + pg_stat_get_xact_tuples_deleted(o)
 FROM unnest('{oids}'::oid[]) AS o
+WHERE pg_stat_get_tuples_inserted(o) + pg_stat_get_xact_tuples_inserted(o)
+    + pg_stat_get_tuples_updated(o) + pg_stat_get_xact_tuples_updated(o)
+    + pg_stat_get_tuples_deleted(o) + pg_stat_get_xact_tuples_deleted(o) > 0
 """
 """Flushed counts plus this session's own that are not: their sum does not depend on when PostgreSQL flushes."""
 ROWS = """
@@ -351,7 +361,8 @@ class Tracked:
     def tracked(self, group: int, original: Any) -> Any:
         def run(*args: Any, **options: Any) -> Any:
             outcome = self.outcomes[group]
-            before = self.watch.wrote() if outcome["free"] else None
+            wrote = self.watch.wrote if group else self.watch.wrote_by_now
+            before = wrote() if outcome["free"] else None
             self.watch.operation = group
             try:
                 return original(*args, **options)
@@ -449,7 +460,7 @@ class Replay:
     def once(self, migration: Any, act: Callable[[], Any]) -> Any:
         """(what to tell, the value of `act`, its error). A migration is the project's code: it may raise anything."""
         watch = self.watch
-        before, began, value, failure = watch.wrote(), time.perf_counter(), None, None
+        before, began, value, failure = watch.wrote_by_now(), time.perf_counter(), None, None
         watch.paused = False
         with Tracked(watch, migration) as tracked:
             try:
