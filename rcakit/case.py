@@ -158,12 +158,10 @@ class Case:
     def accounts(self) -> Accounts:
         """All five accounts, as the rules see them."""
         ledger = self.replayed
-        whole = ledger is not None and ledger.failed is None
-        return (
-            replace(self.reading.accounts, replayed=ledger.catalog)
-            if ledger and whole
-            else self.reading.accounts
-        )
+        if ledger is None:
+            return self.reading.accounts
+        replayed = ledger.catalog if ledger.failed is None else None
+        return replace(self.reading.accounts, replayed=replayed, ways_back=ledger.ways_back())
 
     @property
     def observed(self) -> Catalog:

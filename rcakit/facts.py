@@ -743,6 +743,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class WayBack:
+    """A migration that was undone and done again on scratch, and what that showed.
+
+    `changes` is what the way back left different from before, as "- was" and "+ is"; `error` what it failed with.
+    """
+
+    migration: str
+    where: Where | None
+    changes: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Accounts:
     """All a rule may look at. Built by `case.py` from a live target, by hand in the rules' tests."""
 
@@ -754,6 +767,8 @@ class Accounts:
     unread: tuple[Unread, ...] = ()
     replayed: Catalog | None = None
     """What the migrations leave behind on an empty database; None when they were not run, or did not all run."""
+    ways_back: tuple[WayBack, ...] = ()
+    """The migrations whose way back was tried; empty without a replay that reverses."""
     tests: tuple[ProjectTest, ...] = ()
     suites: tuple[Suite, ...] = ()
     ci: tuple[CiJob, ...] = ()

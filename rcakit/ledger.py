@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rcakit.diff import Change
-from rcakit.facts import Catalog, Unread, Verdict, Where
+from rcakit.facts import Catalog, Unread, Verdict, WayBack, Where
 
 StepClass = Literal[
     "changed", "state-only", "data-only", "vacuous", "silent-no-op", "failed", "cannot-reproduce"
@@ -174,6 +174,14 @@ class Ledger:
     def silent(self) -> tuple[Step, ...]:
         """The silent no-ops."""
         return tuple(step for step in self.steps if step.kind == "silent-no-op")
+
+    def ways_back(self) -> tuple[WayBack, ...]:
+        """The ways back that were tried and could be gone."""
+        return tuple(
+            WayBack(step.migration, step.where, step.reverse.changes, step.reverse.error)
+            for step in self.steps
+            if step.reverse is not None and step.reverse.result != "irreversible"
+        )
 
     def step(self, migration: str, alias: str = "default") -> Step:
         """The step of one migration. Raises KeyError when it did not run."""

@@ -2,13 +2,13 @@
 
 A part is a row of fenced blocks, "```language path". `models.py` and `migrations/..` belong to the app `shop`, whose
 migrations all count as applied; `database.sql` is what the database holds then, `replayed.sql` what a replay of the migrations would
-give; a path followed by "edited" is a change made afterwards; all other files are written as they are. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
+give, `reversed.txt` what their ways back showed ("label: error", or "label" and a change a line); a path followed by "edited" is a change made afterwards; all other files are written as they are. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
 """
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psycopg
 
 from rcakit import catalog, evidence, guards, intent, plpgsql, pyguards
-from rcakit.facts import Accounts, Catalog, Declared, Guard, Recorded
+from rcakit.facts import Accounts, Catalog, Declared, Guard, Recorded, WayBack
 from rcakit.sources import checks, claims, git
 
 PARTS = ("What it finds", "Why it stays silent", "Example", "Use instead")
@@ -88,7 +88,7 @@ class Example:
             if block.edited:
                 self._file(block)
         declared = self.read(self.project)
-        return replace(self._read(declared), replayed=replayed)
+        return replace(self._read(declared), replayed=replayed, ways_back=tuple(_ways_back(given)))
 
     def _write(self, given: list[Block]) -> None:
         for name, text in (("settings.py", _SETTINGS), ("manage.py", _MANAGE), ("shop/__init__.py", "")):
@@ -156,6 +156,14 @@ class Example:
     def _with_edits(self, declared: Declared, recorded: Recorded) -> Recorded:
         edits, _ = git.edits(self.project, declared, recorded.applied)
         return replace(recorded, edits=edits)
+
+
+def _ways_back(given: list[Block]) -> Iterator[WayBack]:
+    for block in given:
+        if block.path == "reversed.txt":
+            label, *changes = block.text.strip().splitlines()
+            name, _, error = label.partition(": ")
+            yield WayBack(name, None, tuple(change.strip() for change in changes), error)
 
 
 def _guards(declared: Declared) -> list[Guard]:

@@ -1,4 +1,4 @@
-"""RK306: a replay that makes other columns than the database has."""
+"""What only a replay shows. RK206: a way back that fails; RK306: other columns than the database has."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import rule_facts
 
 from rcakit import catalog, evidence
-from rcakit.facts import Accounts, Applied, Catalog, Declared, Migration, Model, Operation, Recorded, Where
-from rcakit.rules import replay_differs
+from rcakit.facts import (
+    Accounts,
+    Applied,
+    Catalog,
+    Declared,
+    Migration,
+    Model,
+    Operation,
+    Recorded,
+    WayBack,
+    Where,
+)
+from rcakit.rules import replay_differs, way_back_fails
 from rcakit.scratch import Server
 
 HAS = "CREATE TABLE shop_venue (id bigint GENERATED ALWAYS AS IDENTITY, name text NOT NULL, size integer)"
@@ -79,3 +91,25 @@ def test_silent_for_installed_packages_and_for_what_is_pending(made: Callable[[s
     installed = Declared("live", models=(MODEL,), migrations=(replace(MIGRATION, first_party=False),))
     assert _told(observed, replayed, declared=installed) == []
     assert _told(observed, replayed, recorded=Recorded()) == []
+
+
+def _back(*ways: WayBack, first_party: bool = True) -> list[tuple[str, str]]:
+    accounts = Accounts(
+        Catalog(server=rule_facts.server()),
+        Declared("live", migrations=(replace(MIGRATION, first_party=first_party),)),
+        ways_back=ways,
+    )
+    return [(finding.severity, finding.message) for finding in way_back_fails.check(accounts)]
+
+
+def test_a_way_back_that_fails_is_a_warning_and_one_that_differs_a_note() -> None:
+    ((severity, message),) = _back(WayBack("shop.0001_initial", None, (), "no such table\nDETAIL: x"))
+    assert (severity, message.endswith("fails: no such table")) == ("warning", True)
+    ((severity, message),) = _back(WayBack("shop.0001_initial", None, ("+ schema adm",)))
+    assert (severity, "+ schema adm" in message) == ("note", True)
+
+
+def test_silent_when_it_restores_and_for_installed_packages() -> None:
+    assert _back(WayBack("shop.0001_initial", None)) == []
+    assert _back(WayBack("shop.0001_initial", None, (), "boom"), first_party=False) == []
+    assert _back(WayBack("gone.0001", None, (), "boom")) == []

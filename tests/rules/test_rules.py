@@ -14,6 +14,7 @@ from rcakit.errors import ConfigError
 BRIEF = {
     "RK101": "error", "RK102": "warning", "RK103": "error", "RK104": "note",
     "RK201": "error", "RK202": "warning", "RK203": "warning", "RK204": "warning", "RK205": "error",
+    "RK206": "warning",
     "RK301": "error", "RK302": "warning", "RK303": "warning", "RK304": "warning", "RK305": "error",
     "RK306": "warning",
     "RK401": "error", "RK402": "error", "RK403": "warning",
