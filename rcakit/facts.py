@@ -716,7 +716,7 @@ class CiJob:
     """
 
     system: str
-    """"GitHub Actions", "GitLab CI", "CircleCI", "Makefile", "tox", "nox"."""
+    """"GitHub Actions", "GitLab CI", "CircleCI", "Jenkins", "Makefile", "tox", "nox"."""
     name: str
     where: Where
     local: bool = False

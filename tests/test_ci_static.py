@@ -113,9 +113,9 @@ def test_what_a_line_of_a_script_does(line: str, acts: list[str]) -> None:
 
 
 def test_what_is_not_read_is_told(tmp_path: Path) -> None:
-    (tmp_path / "Jenkinsfile").write_text("pipeline {}")
+    (tmp_path / ".travis.yml").write_text("script: pytest")
     (tmp_path / ".gitlab-ci.yml").write_text("test: [")
     jobs, unread = ci_static.read(tmp_path)
     assert jobs == ()
-    assert [str(each.where) for each in unread] == ["Jenkinsfile", ".gitlab-ci.yml:1"]
+    assert [str(each.where) for each in unread] == [".travis.yml", ".gitlab-ci.yml:1"]
     assert not any(each.blocking for each in unread)

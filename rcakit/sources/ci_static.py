@@ -1,4 +1,4 @@
-"""What the project's pipelines do, read from their files: GitHub Actions, GitLab CI, CircleCI, tox, nox, Makefile.
+"""What the project's pipelines do, from their files: GitHub Actions, GitLab CI, CircleCI, Jenkins, tox, nox, Makefile.
 
 For each job the line is noted that gives it a PostgreSQL server, runs the tests, runs `migrate`, loads a dump, asks the
 catalog, or lets it fail. A job that calls `make`, `tox` or `nox` does what that does. Pipelines of other systems are named as
@@ -19,10 +19,10 @@ from pathlib import Path
 import yaml
 
 from rcakit.facts import CiJob, Unread, Where
-from rcakit.sources.shell import Command, commands
+from rcakit.sources import jenkins
+from rcakit.sources.shell import Command, commands, starts_postgresql
 
 OTHERS = (
-    "Jenkinsfile",
     "azure-pipelines.yml",
     "bitbucket-pipelines.yml",
     ".travis.yml",
@@ -75,6 +75,11 @@ def read(project: Path) -> tuple[tuple[CiJob, ...], tuple[Unread, ...]]:
             continue
         if isinstance(tree, yaml.MappingNode):
             jobs += reader(tree, name, local)
+    for name in jenkins.PATHS:
+        if (project / name).is_file():
+            stages, told = jenkins.read((project / name).read_text("utf-8-sig", "replace"), name)
+            jobs += [_with(job, done, local) for job, done in stages]
+            unread += told
     return (*jobs, *local), tuple(unread)
 
 
@@ -115,9 +120,7 @@ def _used(steps: Iterable[yaml.Node], path: str) -> Where | None:
         uses, run = _get(step, "uses"), _get(step, "run")
         if any(word in _text(uses).lower() for word in _POSTGRES):
             return Where(path, _line_of(uses))
-        if "postgres" in _text(run) and any(
-            word in _text(run) for word in ("docker run", "service", "systemctl", "compose")
-        ):
+        if starts_postgresql(_text(run)):
             return Where(path, _line_of(run))
     return None
 

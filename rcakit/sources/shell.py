@@ -29,6 +29,13 @@ class Command:
     forgiven: bool = False
 
 
+def starts_postgresql(script: str) -> bool:
+    """It starts a PostgreSQL server, of a container or of the machine itself."""
+    return "postgres" in script and any(
+        word in script for word in ("docker run", "service", "systemctl", "compose")
+    )
+
+
 def commands(script: str, line: int = 1) -> Iterator[Command]:
     """What a script does, in order; `line` is that of its first line."""
     pending, start = "", line
