@@ -429,7 +429,8 @@ class _Play:
         if self.on_step:
             self.on_step(begun.label, self.count, len(self.planned))
         child.at = f"the migration {begun.label}"
-        child.answer()
+        if line["waits"]:
+            child.answer()
         finish()
         self.begun = begun
 

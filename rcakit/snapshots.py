@@ -22,7 +22,7 @@ import psycopg
 
 from rcakit import facts
 from rcakit.diff import Change, diff
-from rcakit.evidence import Recorder, TupleLoader, query
+from rcakit.evidence import Params, Recorder, TupleLoader, query
 from rcakit.facts import Catalog, Server
 from rcakit.others import OTHERS, Other, others_changed
 
@@ -30,6 +30,7 @@ Counts = tuple[int, int, int]
 Written = Mapping[int, Counts]
 """Catalog OID -> rows inserted, updated, deleted."""
 _Types = dict[tuple[int, int], str]
+_Read = tuple[dict[str, list[Any]], _Types, tuple[Change, ...]]
 _FIRST_USER = 16384
 """PostgreSQL's own objects have smaller OIDs."""
 
@@ -77,37 +78,46 @@ _SOURCES: dict[str, frozenset[str]] = {
 }
 """Kind -> the catalogs whose rows, or whose names in a definition, it is made of."""
 
+_SOURCES_OF_LASTING: dict[str, frozenset[str]] = {
+    "relations": frozenset({"pg_class"}),
+    "columns": frozenset({"pg_attribute"}),
+    "constraints": frozenset({"pg_constraint"}),
+    "indexes": frozenset({"pg_index", "pg_class"}),
+    "sequences": frozenset({"pg_sequence"}),
+}
+"""The same where nothing is fleeting: no definition holds another one's name, and the other kinds have no rows."""
+
 _YOUNG = "age(t.xmin) <= age(%(horizon)s::text::xid)"
 _FINDERS = {
-    "pg_class": "'r', coalesce(x.indrelid, t.oid)::int8, t.relkind in ('v', 'm') or t.relacl is not null"
-    " or t.relowner <> current_user::regrole from pg_class t left join pg_index x on x.indexrelid = t.oid",
-    "pg_attribute": "'r', t.attrelid::int8, t.atttypid >= 16384 from pg_attribute t",
-    "pg_attrdef": "'r', t.adrelid::int8, true from pg_attrdef t",
-    "pg_constraint": "'r', t.conrelid::int8, t.contype in ('c', 'x') from pg_constraint t",
-    "pg_index": "'r', t.indrelid::int8, t.indexprs is not null or t.indpred is not null from pg_index t",
-    "pg_trigger": "'r', t.tgrelid::int8, not t.tgisinternal from pg_trigger t",
-    "pg_rewrite": "'r', t.ev_class::int8, true from pg_rewrite t",
-    "pg_sequence": "'r', t.seqrelid::int8, t.seqtypid >= 16384 from pg_sequence t",
-    "pg_inherits": "'r', t.inhrelid::int8, true from pg_inherits t",
+    "pg_class": "'r', coalesce(x.indrelid, t.oid)::int8, t.relkind not in ('r', 'i', 't', 'S') or t.relacl is not null"
+    " or t.reloptions is not null or t.relforcerowsecurity or t.reltablespace <> 0 or t.relreplident not in ('d', 'n')"
+    " or t.relowner <> quote_ident(current_user)::regrole"
+    " from pg_class t left join pg_index x on x.indexrelid = t.oid where t.oid >= 16384",
+    "pg_attribute": "'r', t.attrelid::int8, t.atttypid >= 16384 from pg_attribute t"
+    " where t.attrelid >= 16384 and t.attnum > 0",
+    "pg_attrdef": "'r', t.adrelid::int8, true from pg_attrdef t where true",
+    "pg_constraint": "'r', t.conrelid::int8, t.contype in ('c', 'x') from pg_constraint t where t.oid >= 16384",
+    "pg_index": "'r', t.indrelid::int8, t.indexprs is not null or t.indpred is not null from pg_index t"
+    " where t.indexrelid >= 16384",
+    "pg_trigger": "'r', t.tgrelid::int8, not t.tgisinternal from pg_trigger t where true",
+    "pg_rewrite": "'r', t.ev_class::int8, true from pg_rewrite t where t.oid >= 16384",
+    "pg_sequence": "'r', t.seqrelid::int8, false from pg_sequence t where true",
+    "pg_inherits": "'r', t.inhrelid::int8, true from pg_inherits t where true",
     "pg_description": "case t.classoid when 'pg_class'::regclass then 'r' when 'pg_namespace'::regclass then 'n' end,"
-    " t.objoid::int8, true from pg_description t",
-    "pg_proc": "'f', t.oid::int8, true from pg_proc t",
-    "pg_namespace": "'n', t.oid::int8, true from pg_namespace t",
+    " t.objoid::int8, true from pg_description t where true",
+    "pg_proc": "'f', t.oid::int8, true from pg_proc t where t.oid >= 16384",
+    "pg_namespace": "'n', t.oid::int8, true from pg_namespace t where true",
+    "pg_type": "null, t.oid::int8, t.typtype not in ('b', 'c') or t.typtype = 'c'"
+    " and (select c.relkind from pg_class c where c.oid = t.typrelid) = 'c' from pg_type t where t.oid >= 16384",
 }
-"""Catalog -> (relation, function or namespace; OID; whether it holds what PostgreSQL deparses) of its rows."""
+"""Catalog -> (relation, function or namespace; OID; whether it is fleeting) of its rows."""
 
 _LASTING = frozenset(
     {
-        "pg_class",
-        "pg_attribute",
-        "pg_attrdef",
-        "pg_constraint",
-        "pg_index",
-        "pg_trigger",
-        "pg_sequence",
+        "pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_trigger", "pg_sequence",
         "pg_type",
     }
-)
+)  # fmt: skip
 """Catalogs whose rows may be read later in the same snapshot, where the finder does not object."""
 _WATCHED = frozenset({*_FINDERS, *OTHERS})
 
@@ -138,7 +148,7 @@ class _Touched:
     vanished: set[int] = field(default_factory=set)
     """Relations that are no more."""
     fleeting: bool = False
-    """Something has to be read before anybody writes again."""
+    """PostgreSQL makes some of it of the newest state: it has to be read before anybody writes again."""
 
     def of(self, kind: str) -> set[int]:
         if kind in _OF_RELATIONS:
@@ -157,6 +167,26 @@ class Look:
 
     def changes(self) -> tuple[Change, ...]:
         return diff(self.before, self.after) + self.others
+
+
+class _Remembering(Recorder):
+    """A recorder that asks only once what shadows built-ins, until somebody writes a function or an operator."""
+
+    def __init__(self, connection: psycopg.Connection[Any], remembered: dict[str, list[Any]]) -> None:
+        super().__init__(connection)
+        self._remembered = remembered
+
+    def _run(self, name: str, sql: str, params: Params, make: type[Any] | None) -> list[Any]:
+        if name != "what shadows built-ins":
+            return super()._run(name, sql, params, make)
+        key = repr(params)
+        if key not in self._remembered:
+            self._remembered[key] = super()._run(name, sql, params, make)
+        return self._remembered[key]
+
+
+_SHADOWING = frozenset({"pg_proc", "pg_operator", "pg_namespace"})
+"""Catalogs that decide what shadows built-ins."""
 
 
 class Tracker:
@@ -180,6 +210,7 @@ class Tracker:
         self._rows: dict[str, dict[int, tuple[Any, ...]]] = {kind: {} for kind in _KINDS}
         self._types: _Types = {}
         self._others: dict[str, Mapping[str, Other]] = {name: {} for name in OTHERS}
+        self._remembered: dict[str, list[Any]] = {}
         self._horizon = 3  # the first ordinary transaction: everything is young
         self.look()
 
@@ -193,11 +224,14 @@ class Tracker:
         if not counts:
             nothing = self._part(_Touched())
             return lambda: Look(nothing, nothing, ())
-        touched, horizon, others = self._find(counts)
-        read = self._read(touched, counts) if self._is_fleeting(touched, counts) else None
+        if not _SHADOWING.isdisjoint(counts):
+            self._remembered.clear()
+        touched, horizon = self._find(counts)
+        touched.fleeting = self._is_fleeting(touched, counts)
+        read = self._read(touched, counts) if touched.fleeting else None
 
         def finish() -> Look:
-            fresh, types = read or self._read(touched, counts)
+            fresh, types, others = read or self._read(touched, counts)
             before = self._part(touched)
             self._types |= types
             self._replace(touched, fresh)
@@ -220,7 +254,7 @@ class Tracker:
         """The same session for questions: one read-only transaction, bounded in time."""
         with self._connection.transaction():
             self._connection.execute(_QUESTIONS)
-            recorder = Recorder(self._connection)
+            recorder = _Remembering(self._connection, self._remembered)
             recorder.server = self.server
             yield recorder
 
@@ -231,18 +265,17 @@ class Tracker:
             return dict.fromkeys((*_FINDERS, *OTHERS), (1, 1, 1))
         return {self._names.get(oid, ""): counts for oid, counts in written.items()}
 
-    def _find(self, counts: Mapping[str, Counts]) -> tuple[_Touched, int, tuple[Change, ...]]:
-        """(what was touched, the next horizon, the changes in other catalogs), in one round trip; the snapshot stays."""
+    def _find(self, counts: Mapping[str, Counts]) -> tuple[_Touched, int]:
+        """(what was touched, the next horizon), in one round trip; the snapshot stays."""
         parts = [f"select 'h', {_HORIZON}, false"]
         for name, finder in _FINDERS.items():
             if sum(counts.get(name, (0,))[:2]):
-                parts.append(f"select {finder} where {_YOUNG}")
+                parts.append(f"select {finder} and {_YOUNG}")
         gone = {name for name, (_, _, deleted) in counts.items() if deleted}
         ask = self._connection.execute
         with self._connection.pipeline():
             ask(_BEGIN, prepare=False)
             young = ask(" union all ".join(parts), {"horizon": str(self._horizon)})
-            others = {name: ask(sql) for name, sql in OTHERS.items() if name in counts}
             living = {name: ask(sql) for name, sql in _LIVING.items() if name in gone}
         touched, horizon = _Touched(), self._horizon
         sets = {"r": touched.relations, "f": touched.functions, "n": touched.schemas}
@@ -251,27 +284,27 @@ class Tracker:
                 horizon = oid
             elif kind:
                 sets[kind].add(oid)
-                touched.fleeting |= fleeting
+            touched.fleeting |= fleeting
         self._add_vanished(
             touched, {name: {oid for (oid,) in cursor} for name, cursor in living.items()}, gone
         )
         self._add_renamed(touched)
-        return touched, horizon, tuple(self._other_changes(others))
+        return touched, horizon
 
     def _is_fleeting(self, touched: _Touched, counts: Mapping[str, Counts]) -> bool:
         """Whether rows have to be read now that PostgreSQL makes of the newest state, and not of the snapshot."""
         if touched.fleeting or not _LASTING.issuperset(counts.keys() & _WATCHED):
             return True
-        if "pg_type" in counts and any(oid >= _FIRST_USER for oid, _ in self._types):
+        if any(self._others[name] for name in OTHERS if name in counts):
             return True
-        rows = self._rows
-        return any(
-            rows[kind].keys() & touched.relations for kind in ("defaults", "views", "triggers", "grants")
-        ) or any(
+        if any(oid >= _FIRST_USER for oid, _ in self._types):
+            return True
+        known = (self._rows[kind].keys() for kind in ("defaults", "views", "triggers", "grants"))
+        return any(oids & touched.relations for oids in known) or any(
             part.definition
             for kind in ("constraints", "indexes")
             for oid in touched.relations
-            for part in rows[kind].get(oid, ())
+            for part in self._rows[kind].get(oid, ())
         )
 
     def _add_vanished(self, touched: _Touched, alive: Mapping[str, set[int]], gone: set[str]) -> None:
@@ -306,23 +339,27 @@ class Tracker:
 
     # ------------------------------------------------------------ reading and keeping
 
-    def _read(self, touched: _Touched, counts: Mapping[str, Counts]) -> tuple[dict[str, list[Any]], _Types]:
+    def _read(self, touched: _Touched, counts: Mapping[str, Counts]) -> _Read:
         """The rows of all kinds that may be others now, in one round trip, and the names of their types."""
-        wanted = {
-            kind: oids
-            for kind in _KINDS
-            if (oids := touched.of(kind)) and not _SOURCES[kind].isdisjoint(counts)
-        }
-        cursors = {}
+        sources = _SOURCES if touched.fleeting else _SOURCES_OF_LASTING
+        cursors, others = {}, {}
         with self._connection.pipeline():
-            for kind, oids in wanted.items():
-                key, make = _KINDS[kind]
-                cursors[kind] = self._connection.cursor(binary=True)
-                cursors[kind].row_factory = lambda _, make=make: make._make
-                cursors[kind].execute(_query(kind, key), [sorted(oids)])
+            for kind in sources:
+                if (oids := touched.of(kind)) and not sources[kind].isdisjoint(counts):
+                    cursors[kind] = self._ask(kind, oids)
+            for name in OTHERS if touched.fleeting else ():
+                if name in counts:
+                    others[name] = self._connection.execute(OTHERS[name])
             self._connection.execute("commit", prepare=False)
         fresh = {kind: cursor.fetchall() for kind, cursor in cursors.items()}
-        return fresh, self._name_types(fresh.get("columns", ()), counts)
+        types = self._name_types(fresh.get("columns", ()), counts)
+        return fresh, types, tuple(self._other_changes(others))
+
+    def _ask(self, kind: str, oids: Iterable[int]) -> psycopg.Cursor[Any]:
+        key, make = _KINDS[kind]
+        cursor = self._connection.cursor(binary=True)
+        cursor.row_factory = lambda _: make._make
+        return cursor.execute(_query(kind, key), [sorted(oids)])
 
     def _name_types(self, columns: Iterable[facts.Column], counts: Mapping[str, Counts]) -> _Types:
         """Names of the types not met yet, and again of those people made when a type was altered."""

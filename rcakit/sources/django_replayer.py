@@ -5,12 +5,14 @@ starts it as ``PYTHON django_replayer.py MODULE`` in the project directory; both
 
     project {databases}  ->  <- {host, port, user, token, names, reverse}
     plan {alias, migrations}  ->  <- {}
-    for each migration:  begin {facts}  ->  <- {}   done {...}   [reversed {...}  ->  <- {}  reapplied {...}  ->  <- {}]
+    for each migration:  begin {facts, waits}  ->  [<- {}]   done {...}
+                         and in reverse:  reversed {...}  ->  <- {}  reapplied {...}  ->  <- {}
     settled {alias}  ->  <- {}   signals {alias}  ->  <- {}   and at last   end
 
 Whoever reads `begin`, `reversed`, `reapplied` or `signals` may look at the database until it answers: no transaction is
-open then. Every alias of DATABASES is pointed at the scratch server before the applications are loaded; when one still
-leads elsewhere, nothing is run. The project's code is not caged: what it does beyond its databases, it does.
+open then. A `begin` that does not wait has nothing to look at: no catalog was written since the last one. Every alias
+of DATABASES is pointed at the scratch server before the applications are loaded; when one still leads elsewhere,
+nothing is run. The project's code is not caged: what it does beyond its databases, it does.
 https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 """
 
@@ -52,10 +54,14 @@ class Talk:
     def tell(self, kind: str, **facts: Any) -> None:
         self.channel.write(json.dumps({"kind": kind, **facts}) + "\n")
 
-    def ask(self, kind: str, **facts: Any) -> Any:
-        """Tell, then wait for the answer. The parent's end is our end."""
+    def announce(self, kind: str, **facts: Any) -> None:
+        """Tell at once."""
         self.tell(kind, **facts)
         self.channel.flush()
+
+    def ask(self, kind: str, **facts: Any) -> Any:
+        """Tell, then wait for the answer. The parent's end is our end."""
+        self.announce(kind, **facts)
         answer = self.orders.readline()
         if not answer:
             os._exit(1)
@@ -384,6 +390,7 @@ class Replay:
         self.watch = Watch(connection, order)
         self.reader = Migrations(talk.tell, places)
         self.mark = self.watch.wrote()
+        self.touched: Any = None
         base: Any = import_module("django.db.migrations.executor").MigrationExecutor
         replay = self
 
@@ -423,8 +430,10 @@ class Replay:
         """Apply one migration through Django's own method, between two looks of the parent."""
         before = state.clone() if self.order["reverse"] else None
         free = any(is_free(operation) for operation in migration.operations)
-        self.talk.ask(
+        waits = free or self.order["reverse"] or self.touched != {}
+        (self.talk.ask if waits else self.talk.announce)(
             "begin",
+            waits=waits,
             alias=self.connection.alias,
             migration=label(migration),
             replaces=[".".join(pair) for pair in migration.replaces],
@@ -436,6 +445,7 @@ class Replay:
         )
         self.mark = None
         told, after, _ = self.once(migration, lambda: executor.apply_migration(state, migration))
+        self.touched = told["touched"]
         (self.talk.tell if before is None else self.talk.ask)("done", **told)
         if told["error"]:
             raise Halt
