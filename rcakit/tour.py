@@ -46,6 +46,11 @@ project = "."                # directory with manage.py, relative to this file
 # [expected_schemas]
 # adm = ["course_templates", "venues"]
 
+# How the project's own tests are run for `rcakit audit-tests`, where that is not found out from its files.
+# [tests]
+# command = "{python} -m pytest --junitxml={junit}"  # {python}: the project's interpreter; {junit}: where results are read
+# timeout = 300              # seconds for one run of them; there are several
+
 # A finding that is accepted, for a reason, until a day.
 # [[waiver]]
 # code = "RK101"
