@@ -62,8 +62,8 @@ def _rows(audit: Audit) -> Html:
         return common.nothing("No ticked task that tests belong to speaks of a misplaced table.")
     columns = {
         "Task": lambda row: row.task,
-        "What it tested": lambda row: row.tested,
-        "Why it passed": lambda row: row.why_passed,
+        "What it tested": lambda row: breakable(row.tested),
+        "Why it passed": lambda row: breakable(row.why_passed),
         "What it should have tested": lambda row: row.should_test,
         "Two worlds": _worlds,
     }
