@@ -66,12 +66,12 @@ _KINDS: dict[str, tuple[str, Any]] = {
 _SOURCES: dict[str, frozenset[str]] = {
     "relations": frozenset({"pg_class", "pg_inherits", "pg_description", "pg_namespace"}),
     "columns": frozenset({"pg_attribute"}),
-    "defaults": frozenset({"pg_attrdef"}),
+    "defaults": frozenset({"pg_attrdef", "pg_class", "pg_namespace"}),
     "constraints": frozenset({"pg_constraint", "pg_attribute", "pg_namespace"}),
     "indexes": frozenset({"pg_index", "pg_class", "pg_attribute", "pg_namespace"}),
     "sequences": frozenset({"pg_sequence"}),
     "views": frozenset({"pg_rewrite"}),
-    "triggers": frozenset({"pg_trigger", "pg_class", "pg_attribute", "pg_namespace"}),
+    "triggers": frozenset({"pg_trigger", "pg_class", "pg_attribute", "pg_namespace", "pg_proc"}),
     "functions": frozenset({"pg_proc", "pg_namespace"}),
     "schemas": frozenset({"pg_namespace", "pg_description"}),
     "grants": frozenset({"pg_class", "pg_proc", "pg_namespace"}),
@@ -331,11 +331,15 @@ class Tracker:
             touched.schemas |= {oid for oid, (schema,) in rows["schemas"].items() if schema.comment}
 
     def _add_renamed(self, touched: _Touched) -> None:
-        """The name of a schema stands in the rows of all that lies in it."""
+        """The name of a schema stands in the rows of all that lies in it, a function's in those of its triggers."""
         names = {found[0].name for oid in touched.schemas if (found := self._rows["schemas"].get(oid))}
         if names:
             for kind, oids in (("relations", touched.relations), ("functions", touched.functions)):
                 oids |= {oid for oid, (row, *_) in self._rows[kind].items() if row.schema in names}
+        if touched.functions:
+            for oid, triggers in self._rows["triggers"].items():
+                if any(trigger.function in touched.functions for trigger in triggers):
+                    touched.relations.add(oid)
 
     # ------------------------------------------------------------ reading and keeping
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from importlib import import_module
+from types import ModuleType
 
 import psycopg
 import pytest
 
 from rcakit import catalog, evidence
-from rcakit.snapshots import Tracker
+from rcakit.replay import REPLAYER
+from rcakit.snapshots import Tracker, Written
 
 MAKE = """
 CREATE SCHEMA adm;
@@ -126,3 +130,66 @@ def test_looks_in_a_row_keep_up(connection: psycopg.Connection, conninfo: str) -
         tracker.look()
         assert rows(tracker.catalog()) == whole(conninfo), statement
     tracker._connection.close()
+
+
+DISTURB = """
+ALTER TABLE IF EXISTS public.rooms RENAME COLUMN id TO number;
+ALTER TABLE IF EXISTS public.venues RENAME COLUMN id TO number;
+ALTER TABLE IF EXISTS public.names RENAME TO titles;
+ALTER TABLE IF EXISTS public.rooms RENAME TO chambers;
+ALTER SCHEMA public RENAME TO later;
+"""
+
+
+@pytest.fixture(scope="module")
+def replayer() -> ModuleType:
+    """The script that counts, which is no module of the package where it runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(REPLAYER.parent))
+        return import_module("django_replayer")
+
+
+class Counter:
+    """What was written since, in the replayer's own words."""
+
+    def __init__(self, replayer: ModuleType, connection: psycopg.Connection) -> None:
+        self.replayer, self.connection = replayer, connection
+        oids = [str(oid) for (oid,) in connection.execute(replayer.CATALOGS)]
+        self.sql = replayer.COUNTERS.format(oids="{" + ",".join(oids) + "}")
+        self.before = self.now()
+
+    def now(self) -> Mapping[int, Sequence[int]]:
+        return {oid: counts for oid, *counts in self.connection.execute(self.sql)}
+
+    def written(self) -> Written:
+        moved = self.replayer.difference(self.before, self.now())
+        return {oid: (counts[0], counts[1], counts[2]) for oid, counts in moved.items()}
+
+
+@pytest.mark.parametrize("statement", STEPS)
+def test_a_look_that_has_begun_shows_nothing_of_what_is_written_then(
+    connection: psycopg.Connection, conninfo: str, replayer: ModuleType, statement: str
+) -> None:
+    if connection.info.server_version < 150000:
+        pytest.skip("counters cannot be relied upon")
+    connection.execute(MAKE)
+    tracker, counter = tracked(conninfo), Counter(replayer, connection)
+    for part in [statement] if "BEGIN" not in statement[:5] else statement.split("; "):
+        connection.execute(part)
+    expected = whole(conninfo)
+    finish = tracker.begin(counter.written())
+    disturb(connection)
+    told = [str(change) for change in finish().changes()]
+    for words in STEPS[statement]:
+        assert any(line.startswith(words) for line in told), told
+    assert bool(told) == bool(STEPS[statement]), told
+    assert rows(tracker.catalog()) == expected
+    tracker._connection.close()
+
+
+def disturb(connection: psycopg.Connection) -> None:
+    for each in DISTURB.strip().split("\n"):
+        try:
+            connection.execute(each)
+        except psycopg.Error:  # the statement before took its object away
+            continue
