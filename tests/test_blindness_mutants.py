@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -74,17 +75,43 @@ class VenueTests(SimpleTestCase):
         self.assertEqual(Venue._meta.get_field("code").max_length, 9)
 """
 KINDS = ["wrong-schema", "literal-dot", "missing-table", "missing-constraint", "migration-without-effect"]
-Made = Callable[[str], Case]
+MISPLACED = {
+    "shop/models.py": FILES["shop/models.py"].replace("""'"adm"."venues"'""", "'adm.venues'"),
+    "shop/migrations/0001_initial.py": FILES["shop/migrations/0001_initial.py"]
+    .replace('"venues"', '"adm.venues"')
+    .replace(
+        "[migrations.Create", '[migrations.RunSQL("CREATE SCHEMA IF NOT EXISTS adm"), migrations.Create'
+    ),
+    "shop/migrations/0002_move.py": """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = []
+""",
+}
+ALTERNATING = """
+import fcntl
+from django.test import SimpleTestCase
+
+class ChanceTests(SimpleTestCase):
+    def test_every_other_time(self):
+        with open({path!r}, "a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write("x")
+            self.assertEqual(file.tell() % 2, {rest})
+"""
+Made = Callable[..., Case]
 
 
 @pytest.fixture
 def made(
     tmp_path: Path, server: scratch.Server, dbname: str, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> Made:
-    """made(text of shop/tests.py) -> the project, migrated, investigated."""
+    """made(text of shop/tests.py, other files) -> the project, migrated, investigated."""
 
-    def make(tests: str) -> Case:
-        for name, text in {**FILES, "shop/tests.py": tests}.items():
+    def make(tests: str, more: Mapping[str, str] = MappingProxyType({})) -> Case:
+        for name, text in {**FILES, **more, "shop/tests.py": tests}.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text, encoding="utf-8")
         where = {"DB_HOST": str(server.socket), "DB_NAME": dbname}
@@ -117,6 +144,34 @@ def test_a_blind_suite_then_the_proposed_tests_see_every_fault(made: Made, serve
     assert [each.verdict for each in again.tests] == ["sighted"]
     assert again.tests[0].test.looks_at == "catalog"
     assert written.exit_code(again) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("files", "rest"), [({}, 1), (MISPLACED, 0)], ids=["healthy", "incident"])
+def test_a_test_that_differs_within_one_world_is_flaky_and_not_counted(
+    made: Made,
+    server: scratch.Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    files: Mapping[str, str],
+    rest: int,
+) -> None:
+    counter = tmp_path_factory.mktemp("outside") / "runs"
+    case = made(BLIND + ALTERNATING.format(path=str(counter), rest=rest), files)
+    audit = blindness.audit(case, server=server)
+    assert audit.problems == ()
+    assert len(counter.read_text()) > 2
+    seen = {each.test.id.rpartition("::")[2]: each for each in audit.tests}
+    flaky, blind = seen["test_every_other_time"], seen["test_the_code_is_short"]
+    assert (flaky.verdict, flaky.why) == (
+        "flaky",
+        "its result differs between runs of one and the same world",
+    )
+    assert (flaky.sees, flaky.assertion) == ((), "")
+    assert blind.verdict == "blind"
+    assert (len(audit.faults), audit.score.sighted) == (1 if files else 5, 0)
+    assert audit.score.with_proposed == audit.score.mutants
+    assert {name for fault in audit.faults for name in fault.seen_by} == set()
+    assert written.exit_code(audit) == 1
 
 
 def test_a_run_that_cannot_begin_is_red_but_no_test_has_seen_anything() -> None:

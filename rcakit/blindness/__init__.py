@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 Verdict = Literal["blind", "sighted", "flaky", "not-run"]
 PROPOSED = "test_rcakit_placement"
-"""Name of the module of proposed tests that is laid beside the project's own."""
+"""Name of the module of proposed tests, as it is written out."""
+LAID = "test_rcakit_laid_beside"
+"""Its name in the copies: the project may have the proposed module by now, as a part of its own tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,11 @@ class _Plan:
         return f"{folder}/{PROPOSED}.py".lstrip("/")
 
     @property
+    def laid_path(self) -> str:
+        """Where they are in a copy."""
+        return self.proposed_path.removesuffix(f"{PROPOSED}.py") + f"{LAID}.py"
+
+    @property
     def constraints(self) -> dict[Name, str]:
         """Table -> the letters of its constraints, of a healthy database alone: a misplaced one proves nothing else."""
         if self.found:
@@ -255,7 +262,7 @@ class _Plan:
         return {each.qualified: "".join(sorted(kinds[each.oid])) for each in self.accounts.observed.relations}
 
     def proposed_id(self, test: str) -> str:
-        return f"{dotted(self.proposed_path)}.{self.proposals[test].klass}.{METHOD}"
+        return f"{dotted(self.laid_path)}.{self.proposals[test].klass}.{METHOD}"
 
     def run(self, server: scratch.Server) -> _Outcome:
         """All runs. Raises ProjectError and ScratchError."""
@@ -337,7 +344,7 @@ class _Work:
             if self._holds("b"):
                 break
         self._compare("a", "b")
-        self._repeat([("a", self._copy()), ("b", self._copy(undo=undone))])
+        self._repeat([("b", self._copy(undo=undone)), ("a", self._copy())])
         titles = ", ".join(sorted({str(each.target.schema) for each in self.plan.found}))
         self._fault("the incident", titles, "a")
         return self.outcome
@@ -357,6 +364,8 @@ class _Work:
         self._all((fault.kind, self._copy(fault=fault)) for fault in faults)
         for fault in faults:
             self._compare(fault.kind, "b")
+        self._repeat([("b", self._copy())])
+        for fault in faults:
             self._fault(fault.kind, fault.object, fault.kind)
         return self.outcome
 
@@ -371,7 +380,7 @@ class _Work:
                 fault.inject(copy, self.plan.accounts)
             if self.plan.proposals:
                 text = module(self.plan.proposals.values(), self.plan.constraints)
-                (copy / self.plan.proposed_path).write_text(text, "utf-8")
+                (copy / self.plan.laid_path).write_text(text, "utf-8")
             return copy
 
         return make
@@ -392,9 +401,6 @@ class _Work:
                 self._keep(engine, world, ran)
 
     def _keep(self, engine: str, world: str, ran: Ran) -> None:
-        before = self.outcome.ran.get((engine, world))
-        if before is not None and world == "a":
-            self.outcome.flaky |= _differing(before, ran)
         self.outcome.ran[engine, world] = ran
         if ran.problem and world in ("a", "b"):
             name = "as it is" if (world == "a") == bool(self.plan.found) else "without the fault"
@@ -404,15 +410,22 @@ class _Work:
         self.outcome.worlds += [(engine, world, without) for engine in self.runners]
 
     def _repeat(self, worlds: Sequence[tuple[str, Callable[[], Path]]]) -> None:
-        """Run both worlds again where some test of the project's own told them apart: is it the world, or chance?"""
+        """Run worlds again where some test of the project's own told two apart: is it the world, or chance?
+
+        Each is run twice, one run right after the other: a result that alternates may well come out alike in every other run.
+        """
         own = {dotted(test.id) for test in self.plan.accounts.tests}
         ran = self.outcome.ran
-        for engine in self.runners:
-            first, second = ran[engine, "a"], ran[engine, "b"]
-            if not own & _differing(first, second):
-                continue
+        told = {
+            engine
+            for engine, faulty, sound in self.outcome.worlds
+            if own & _differing(ran[engine, faulty], ran[engine, sound])
+        }
+        for engine in sorted(told):
             for world, make in worlds:
-                self.outcome.flaky |= _differing(ran[engine, world], self.runners[engine].run(make()))
+                for _ in range(2):
+                    again = self.runners[engine].run(make())
+                    self.outcome.flaky |= _differing(ran[engine, world], again)
 
     def _holds(self, world: str) -> bool:
         """Some proposed test passes in this world, and none fails."""

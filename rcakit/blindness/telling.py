@@ -65,7 +65,7 @@ def seen(plan: _Plan, outcome: _Outcome, test: ProjectTest) -> Seen:
         _should(proposal.tables if proposal else ()),
         wanted.whole(plan.constraints) if wanted else "",
         _proved(plan, outcome, test.id) if wanted else None,
-        tuple(faulty if faulty != "a" else "the incident" for faulty in sees),
+        tuple("the incident" if faulty == "a" else faulty for faulty in sees if verdict == "sighted"),
     )
 
 
