@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -510,6 +512,59 @@ def test_a_lost_server_is_told(tmp_path: Path) -> None:
 
     with scratch.server() as own, pytest.raises(ScratchError, match=r"server was lost in"):
         replay.run(path, settings="config.settings", python=sys.executable, server=own, on_step=kill(own))
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from rcakit import replay, scratch
+
+with scratch.server() as own:
+    print(own.socket, flush=True)
+    replay.run(Path(sys.argv[1]), settings="config.settings", python=sys.executable, server=own)
+"""
+
+HOLD = """\
+def hold(apps, editor):
+    global end
+    end = open({fifo!r}, "w")
+    end.write("begun\\n")
+    end.flush()
+    connection.cursor().execute("SELECT pg_sleep(1000)")
+"""
+
+
+def until(descriptor: int, wanted: bytes) -> None:
+    """Read what is wanted, or, for b"", until the last writer is gone."""
+    while select.select([descriptor], [], [], 60)[0]:
+        said = os.read(descriptor, 65536)
+        if wanted or not said:
+            assert said == wanted
+            return
+    pytest.fail("it did not come in time")
+
+
+def test_a_replay_that_is_killed_leaves_no_process_and_no_directory(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    step = ("migrations.RunPython(hold),", "", HOLD.format(fifo=str(fifo)))
+    path = project(tmp_path / "project", MODEL, step)
+    command = [sys.executable, "-c", OWNER, str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(replay.__file__).parents[1])}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stderr is not None
+        socket = Path(owner.stdout.readline().decode().strip())
+        replayer = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)  # its end of file is the replayer's end
+        try:
+            until(replayer, b"begun\n")
+            assert socket.exists()
+        finally:
+            owner.kill()
+        until(replayer, b"")
+        os.close(replayer)
+        until(owner.stderr.fileno(), b"")  # the server's keeper shares it
+    assert not socket.exists()
 
 
 def test_nothing_of_the_project_is_written_to(server: scratch.Server, tmp_path: Path) -> None:
