@@ -26,10 +26,9 @@ from rcakit import (
     evidence,
     guards,
     intent,
+    outcome,
     placement,
-    plpgsql,
     provenance,
-    pyguards,
     rules,
     save,
     scratch,
@@ -409,20 +408,5 @@ def _no_schemas(wanted: Iterable[str], observed: Catalog) -> Iterator[Unread]:
 
 def guards_of(declared: Declared) -> tuple[list[Guard], list[Unread]]:
     """Every guard in the SQL and Python of the migrations, and what could not be parsed."""
-    found: list[Guard] = []
-    unread: list[Unread] = []
-    for migration in declared.migrations:
-        for operation in migration.operations:
-            label, group, where = migration.label, operation.group, operation.where
-            texts = [
-                plpgsql.guards(sql, migration=label, operation=group, statement=number, where=where)
-                for number, sql in enumerate(operation.sql)
-            ]
-            if operation.source:
-                texts.append(
-                    pyguards.python_guards(operation.source, migration=label, operation=group, where=where)
-                )
-            for more, missed in texts:
-                found += more
-                unread += missed
-    return found, unread
+    read = [outcome.guards_of(migration) for migration in declared.migrations]
+    return [guard for found, _ in read for guard in found], [row for _, missed in read for row in missed]

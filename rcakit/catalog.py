@@ -84,7 +84,7 @@ def count_rows(recorder: Recorder, relations: Iterable[Relation]) -> dict[int, i
     """
     counts: dict[int, int] = {}
     for relation in relations:
-        sql = f"select count(*) as rows from {relation.qualified.sql}"  # noqa: S608
+        sql = f"select count(*) as rows from {relation.qualified.sql}"  # noqa: S608 - quoted by Name.sql
         answer = recorder.attempt(f"rows of {relation.qualified}", sql)
         if isinstance(answer, Unread):
             recorder.unread.append(replace(answer, blocking=False))

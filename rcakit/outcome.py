@@ -36,10 +36,15 @@ def guards_of(migration: Migration) -> tuple[tuple[Guard, ...], tuple[Unread, ..
     guards: list[Guard] = []
     unread: list[Unread] = []
     for operation in migration.operations:
-        at = {"migration": migration.label, "operation": operation.group, "where": operation.where}
-        found = [plpgsql.guards(sql, statement=number, **at) for number, sql in enumerate(operation.sql)]  # type: ignore[arg-type]
+        label, group, where = migration.label, operation.group, operation.where
+        found = [
+            plpgsql.guards(sql, migration=label, operation=group, statement=number, where=where)
+            for number, sql in enumerate(operation.sql)
+        ]
         if operation.source:
-            found.append(pyguards.python_guards(operation.source, **at))  # type: ignore[arg-type]
+            found.append(
+                pyguards.python_guards(operation.source, migration=label, operation=group, where=where)
+            )
         for some, problems in found:
             guards += some
             unread += problems
