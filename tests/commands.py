@@ -13,7 +13,7 @@ import pytest
 
 from rcakit import cli
 
-ROOT = Path(cli.__file__).parents[1]
+ROOT = Path(cli.__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from rcakit.cli import main; main()"]
 
 

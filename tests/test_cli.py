@@ -22,7 +22,8 @@ from commands import COMMAND, Run, begin, environment, runner, spawn
 
 import rcakit as package
 from rcakit import rules, tour, waivers
-from rcakit.cli import LEVELS, cli
+from rcakit.cli import cli
+from rcakit.cli.shared import LEVELS
 from rcakit.target import load
 
 TABLES = {
