@@ -19,8 +19,9 @@ OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 report: $(STAMP)
 	@$(BIN)/rcakit demo
 
+# A file stays together, since its tests share what they set up; -n 0 in TESTS shows one test after another.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadfile $(TESTS)
 
 quick: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"
