@@ -93,7 +93,8 @@ class Case:
         self.say: Callable[[str], None] = lambda _: None
         """Called with a line of progress before each counterfactual replay."""
         self.started = datetime.now(UTC)
-        self.run_id = run_id or new_run_id(self.started)
+        self.run_id = run_id or os.environ.get("RCAKIT_RUN_ID") or new_run_id(self.started)
+        """In a run (`rcakit run`, `investigate`) that of its folder."""
         self.queries: list[evidence.Evidence] = []
         """What a person asked with `query`."""
 

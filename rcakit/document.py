@@ -78,6 +78,18 @@ def dumps(content: Mapping[str, Any], *, ascii_only: bool = False) -> str:
 
 def failed(status: str, reason: str, target_name: str, provenance: Mapping[str, str]) -> dict[str, Any]:
     """The document of a run that could not finish."""
+    return _without_a_case(status, Unread("run", reason), target_name, provenance)
+
+
+def unjudged(target_name: str, provenance: Mapping[str, str]) -> dict[str, Any]:
+    """The document of a notebook that ran to its end and never saved a case."""
+    nothing = "the notebook saved no case: what it found is in its cells, nothing was judged"
+    return _without_a_case("ok", Unread("run", nothing, blocking=False), target_name, provenance)
+
+
+def _without_a_case(
+    status: str, why: Unread, target_name: str, provenance: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "version": VERSION,
         "status": status,
@@ -86,7 +98,7 @@ def failed(status: str, reason: str, target_name: str, provenance: Mapping[str, 
         "findings": [],
         "waived": [],
         "causes": [],
-        "unread": [{"account": "run", "reason": reason, "where": None, "blocking": True}],
+        "unread": [unread(why)],
         "steps": [],
         "counterfactual": None,
         "worlds": [],

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from rcakit.errors import ConfigError
-from rcakit.report import runs
+from rcakit.report import folders, runs
 from rcakit.report.runs import Options, Run
 
 WHOLE = {"report.html", "notebook.ipynb", "findings.json", "run.json"}
@@ -52,8 +53,8 @@ def run(tmp_path: Path, *cells: str, **options: Any) -> Run:
     return done
 
 
-def saving(status: str, run_id: str = "20260205T093000Z-3f9c") -> str:
-    return f"STATUS, RUN = {status!r}, {run_id!r}\n{SAVE}"
+def saving(status: str, run_id: str = "") -> str:
+    return f"STATUS, RUN = {status!r}, {run_id!r} or __import__('os').environ['RCAKIT_RUN_ID']\n{SAVE}"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def saving(status: str, run_id: str = "20260205T093000Z-3f9c") -> str:
 def test_a_whole_run(tmp_path: Path, status: str, fail_on: str, code: int) -> None:
     done = run(tmp_path, saving(status), fail_on=fail_on)
     assert (done.status, done.exit_code, done.reason) == (status, code, "")
-    assert done.id == "20260205T093000Z-3f9c", "the folder is named after the run of the case"
+    assert json.loads((done.folder / "findings.json").read_text())["provenance"]["run"] == done.id
     assert "class=banner" not in done.report.read_text()
 
 
@@ -82,12 +83,10 @@ def test_a_whole_run(tmp_path: Path, status: str, fail_on: str, code: int) -> No
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "kernel-died", "signal 9"),
         ("import threading; threading.Event().wait()", "timeout", "it took too long"),
         ("1 +", "failed", "SyntaxError"),
-        ("'nothing saved'", "failed", "without saving its findings"),
     ],
 )
 def test_a_run_that_did_not_come_to_its_end(tmp_path: Path, cell: str, status: str, banner: str) -> None:
-    cells = (cell,) if "nothing saved" in cell else ("'before'", cell, saving("ok"))
-    done = run(tmp_path, *cells, cell_timeout=3)
+    done = run(tmp_path, "'before'", cell, saving("ok"), cell_timeout=3)
     page = done.report.read_text()
     assert (done.status, done.exit_code) == (status, 2)
     assert banner in page
@@ -111,9 +110,46 @@ def test_a_target_cannot_leave_its_place(tmp_path: Path) -> None:
     assert done.folder.parent.parent == tmp_path / "out"
 
 
-def test_an_id_that_is_taken_or_forged_is_not_used(tmp_path: Path) -> None:
-    assert run(tmp_path, saving("ok")).id != run(tmp_path, saving("ok")).id
-    assert run(tmp_path, saving("ok", "../../x")).folder.parent == tmp_path / "out" / "default"
+def test_an_id_is_never_given_twice_and_never_taken_from_a_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(tmp_path, saving("ok"))
+    being_made = tmp_path / "out" / "in" / ".20260205T093000Z-3f9c.part"
+    being_made.mkdir()
+    ids = iter([first.id, "20260205T093000Z-3f9c", "20260205T093000Z-0000"])
+    monkeypatch.setattr(folders, "new_run_id", lambda at: next(ids))
+    with folders.reserved(tmp_path / "out", "in", datetime.now(UTC)) as part:
+        assert folders.run_id(part) == "20260205T093000Z-0000"
+    monkeypatch.undo()
+    being_made.rmdir()
+    assert run(tmp_path, saving("ok", "../../x")).folder.parent == tmp_path / "out" / "in"
+
+
+def test_a_notebook_without_a_case_is_not_said_to_have_judged_anything(tmp_path: Path) -> None:
+    done = run(tmp_path, "'only this'")
+    (unread,) = json.loads((done.folder / "findings.json").read_text())["unread"]
+    assert (done.status, done.exit_code) == ("ok", 0)
+    assert "nothing was judged" in unread["reason"]
+
+
+def test_a_notebook_that_has_a_target_must_save_its_case(tmp_path: Path) -> None:
+    path = notebook(tmp_path / "in.ipynb", "'nothing saved'")
+    nb = nbformat.read(path, as_version=4)
+    nb.metadata["rcakit"] = {"parameters": "IncidentReport"}
+    nbformat.write(nb, path)
+    done = runs.execute(path, {}, tmp_path / "out")
+    assert (done.status, done.exit_code, done.folder.parent.name) == ("failed", 2, "default")
+    assert "without saving its findings" in done.report.read_text()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"status": "ok"}', '{"status": "ok", "findings": [{}]}'])
+def test_findings_that_cannot_be_judged_are_no_success(tmp_path: Path, text: str) -> None:
+    done = run(
+        tmp_path,
+        f"import os, pathlib; pathlib.Path(os.environ['RCAKIT_RUN_DIR'], 'findings.json').write_text({text!r})",
+    )
+    assert (done.status, done.exit_code) == ("failed", 2)
+    assert "is not what case.save() writes" in done.reason
 
 
 def test_a_secret_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -154,6 +190,6 @@ def test_a_cancelled_run_leaves_its_report(tmp_path: Path, number: signal.Signal
     assert fifo.read_text() == "x"  # blocks until the cell is under way
     process.send_signal(number)
     assert process.communicate(timeout=60)[0].strip() == "cancelled"
-    (page,) = (tmp_path / "out" / "default").glob("*/report.html")
+    (page,) = (tmp_path / "out" / "in").glob("*/report.html")
     assert "This run was cancelled" in page.read_text()
     assert "Not run" in page.read_text()

@@ -12,7 +12,7 @@ import sys
 import click
 
 from rcakit import __version__
-from rcakit.cli import auditing, checking, repairing, replaying, reporting, starting
+from rcakit.cli import auditing, checking, repairing, replaying, reporting, running, starting
 from rcakit.cli.shared import complain
 from rcakit.errors import MissingExtra, RcaError
 
@@ -98,6 +98,7 @@ for _command in (
     replaying.replay,
     reporting.demo,
     reporting.investigate,
+    running.run,
     starting.explain,
     starting.lab,
     starting.new,

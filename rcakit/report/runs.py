@@ -9,37 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
-from jupyter_client.kernelspec import NoSuchKernel
-from nbformat import NotebookNode
-
 from rcakit import __version__, document
-from rcakit.case import new_run_id
-from rcakit.errors import ConfigError
-from rcakit.report import params, render
+from rcakit.report import execution, folders, params, render
+from rcakit.report.folders import demand_room as demand_room
 
 if TYPE_CHECKING:
     from rcakit.target import Target
 
 RUN_DIR = "RCAKIT_RUN_DIR"
 """Environment variable that tells the notebook's `case.save()` where the run's folder is."""
+RUN_ID = "RCAKIT_RUN_ID"
+"""Environment variable that gives the notebook's case the run's id."""
 RUN_DSN = "RCAKIT_RUN_DSN"
 """Environment variable for the connection string of a server that runs only as long as the command does."""
 
-_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _LEVELS = ("error", "warning", "note")
-_MARKER = "papermill-error-cell-tag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +53,8 @@ class Run:
 class Options:
     """What may be chosen besides the notebook's parameters.
 
+    target
+        names the folder of the runs; "" takes the target that the parameters name, else the notebook's name.
     cell_timeout, total_timeout
         seconds; None is no limit.
     env
@@ -70,7 +63,7 @@ class Options:
         called with one line of progress.
     """
 
-    target: str = "default"
+    target: str = ""
     fail_on: str = "warning"
     show_code: bool = False
     cell_timeout: float | None = None
@@ -125,7 +118,7 @@ def execute(
     """Execute and render one notebook. `parameters` are values, or `name=value` texts to be read by type.
 
     Raises ConfigError for a notebook that cannot be read, for parameters its model refuses and for an `out` that
-    cannot be written; a run that has begun always ends in a folder.
+    cannot be written, and RcaError when writing fails later; any other run that has begun ends in a folder.
     """
     options = options or Options()
     model = params.of_notebook(notebook)
@@ -134,132 +127,81 @@ def execute(
         if isinstance(parameters, Mapping)
         else params.parse(model, parameters)
     )
+    target = options.target or _target_of(checked) or notebook.stem
+    job = _Job(notebook, hashlib.sha256(notebook.read_bytes()).hexdigest(), checked, target, options)
     started = datetime.now(UTC)
-    part = _new_folder(out, f"{slug(options.target)}/.{new_run_id(started)}.part")
-    nb, failure = _executed(notebook, params.given(checked), part, options)
-    if failure is None and not (part / "findings.json").exists():
-        failure = render.Failure("failed", "the notebook ended without saving its findings (case.save())")
-    run = _finish(part, failure, options)
-    _describe(part, run, started, notebook, params.given(checked), options)
-    (part / "report.html").write_text(
-        render.page(nb, failure=failure, show_code=options.show_code),
-        encoding="utf-8",
-        errors="backslashreplace",
+    with folders.reserved(out, job.target, started) as part:
+        return _run(job, part, started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    notebook: Path
+    digest: str
+    parameters: params.Parameters
+    target: str
+    options: Options
+
+
+def _target_of(checked: params.Parameters) -> str:
+    """The name of the target that a notebook's parameters name, "" when they name none. Raises ConfigError."""
+    from rcakit.target import load
+
+    if not isinstance(checked, params.OnTarget):
+        return ""
+    return load(checked.config or None, dsn_env=checked.dsn_env, service=checked.service).name
+
+
+def _run(job: _Job, part: Path, started: datetime) -> Run:
+    """Fill the folder."""
+    options = job.options
+    nb, failure = execution.executed(
+        job.notebook,
+        part / "notebook.ipynb",
+        params.given(job.parameters),
+        env={**options.env, RUN_DIR: str(part.resolve()), RUN_ID: folders.run_id(part)},
+        limits=execution.Limits(options.cell_timeout, options.total_timeout),
+        say=options.say,
     )
-    part.rename(run.folder)
+    run, failure = _judged(job, part, failure)
+    _describe(job, part, run, started)
+    page = render.page(nb, failure=failure, show_code=options.show_code)
+    (part / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
     return run
 
 
-def demand_room(out: Path) -> None:
-    """Raises ConfigError when reports could not be written below `out`, which need not exist yet."""
-    place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not place.is_dir():
-        raise _no_room(out, f"{place} is not a directory")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise _no_room(out, f"{place} may not be written")
-
-
-def _new_folder(out: Path, name: str) -> Path:
-    try:
-        (out / name).mkdir(parents=True, mode=0o755)
-    except OSError as error:
-        raise _no_room(out, error.strerror or str(error)) from None
-    return out / name
-
-
-def _no_room(out: Path, why: str) -> ConfigError:
-    return ConfigError(f"reports cannot be written to {out}: {why}", hint="name another directory with --out")
-
-
-def _executed(
-    notebook: Path, given: Mapping[str, Any], part: Path, options: Options
-) -> tuple[NotebookNode, render.Failure | None]:
-    """The notebook as far as it came, and why it came no further."""
-    import papermill  # type: ignore[import-untyped]
-    from papermill.engines import papermill_engines  # type: ignore[import-untyped]
-    from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
-
-    from rcakit.report.engine import Engine
-
-    papermill_engines.register("rcakit", Engine)
-    target = part / "notebook.ipynb"
-    problem = ""
-    try:
-        with _terminable():
-            papermill.execute_notebook(
-                nbformat.read(notebook, as_version=4),  # type: ignore[no-untyped-call]
-                str(target).replace("{", "{{").replace("}", "}}"),
-                parameters=dict(given),
-                engine_name="rcakit",
-                progress_bar=False,
-                execution_timeout=options.cell_timeout,
-                total_timeout=options.total_timeout,
-                env={**options.env, RUN_DIR: str(part.resolve())},
-                on_cell=_progress(options.say),
-            )
-    except (
-        PapermillException,
-        RuntimeError,
-        TimeoutError,
-        NoSuchKernel,
-        OSError,
-        KeyboardInterrupt,
-    ) as error:
-        problem = f"{type(error).__name__}: {error}"
-    return _reread(target, notebook, problem)
-
-
-def _reread(target: Path, source: Path, problem: str) -> tuple[NotebookNode, render.Failure | None]:
-    """The notebook the engine left, without papermill's own error banners, and the engine's word on the run."""
-    nb = nbformat.read(target if target.exists() else source, as_version=4)  # type: ignore[no-untyped-call]
-    nb.cells = [cell for cell in nb.cells if _MARKER not in cell.metadata.get("tags", ())]
-    nbformat.write(nb, target)  # type: ignore[no-untyped-call]
-    outcome = nb.metadata.get("rcakit", {})
-    status = outcome.get("status", "failed")
-    if status == "ok" and not problem:
-        return nb, None
-    reason, _, hint = (outcome.get("reason") or problem).partition("\n")
-    return nb, render.Failure("failed" if status == "ok" else status, reason, hint)
-
-
-def _progress(say: Callable[[str], None]) -> Callable[[int, NotebookNode], None]:
-    def on_cell(index: int, cell: NotebookNode) -> None:
-        if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            say(f"{cell.source.partition(chr(10))[0].removeprefix('## ').lower()} ...")
-
-    return on_cell
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, in the main thread, where signals arrive."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _finish(part: Path, failure: render.Failure | None, options: Options) -> Run:
+def _judged(job: _Job, part: Path, failure: render.Failure | None) -> tuple[Run, render.Failure | None]:
     """Judge the run by what it left; what a run that broke off had saved does not count."""
-    saved = part / "findings.json"
-    fallback = part.name.removeprefix(".").removesuffix(".part")
+    id_, saved = folders.run_id(part), part / "findings.json"
+    provenance = {"run": id_, "rcakit": __version__}
+    failure = failure or _unusable(job, saved)
     if failure is not None:
-        provenance = {"run": fallback, "rcakit": __version__}
-        content = document.failed(failure.status, failure.reason, options.target, provenance)
-        saved.write_text(document.dumps(content), encoding="utf-8", errors="backslashreplace")
-        return Run(fallback, failure.status, part.parent / fallback, 2, failure.reason)
+        if not saved.exists():  # it comes last: what there is of the evidence is not whole
+            shutil.rmtree(part / "evidence", ignore_errors=True)
+        _write(saved, document.failed(failure.status, failure.reason, job.target, provenance))
+        return Run(id_, failure.status, part.with_name(id_), 2, failure.reason), failure
+    if not saved.exists():
+        _write(saved, document.unjudged(job.target, provenance))
     found = json.loads(saved.read_text(encoding="utf-8"))
-    named = found["provenance"].get("run", "")
-    id_ = named if _RUN_ID.fullmatch(named) and not (part.parent / named).exists() else fallback
-    return Run(id_, found["status"], part.parent / id_, exit_code(found, options.fail_on))
+    return Run(id_, found["status"], part.with_name(id_), exit_code(found, job.options.fail_on)), None
+
+
+def _unusable(job: _Job, saved: Path) -> render.Failure | None:
+    """Why what a whole run left cannot be judged. A notebook that has no target need not save any findings."""
+    if not saved.exists():
+        on_target = isinstance(job.parameters, params.OnTarget)
+        unsaved = "the notebook ended without saving its findings (case.save())"
+        return render.Failure("failed", unsaved) if on_target else None
+    try:
+        found = json.loads(saved.read_text(encoding="utf-8"))
+        found["status"], exit_code(found, "note")
+    except (ValueError, LookupError, TypeError) as error:
+        return render.Failure("failed", f"findings.json is not what case.save() writes: {error!r}")
+    return None
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(document.dumps(content), encoding="utf-8", errors="backslashreplace")
 
 
 def exit_code(found: Mapping[str, Any], fail_on: str) -> int:
@@ -270,33 +212,21 @@ def exit_code(found: Mapping[str, Any], fail_on: str) -> int:
     return 2 if any(row["blocking"] for row in found["unread"]) else 0
 
 
-def _describe(
-    part: Path, run: Run, started: datetime, notebook: Path, given: Mapping[str, Any], options: Options
-) -> None:
+def _describe(job: _Job, part: Path, run: Run, started: datetime) -> None:
     ended = datetime.now(UTC)
     content = {
         "version": 1,
         "id": run.id,
         "status": run.status,
         "reason": run.reason,
-        "target": options.target,
+        "target": job.target,
         "exit_code": run.exit_code,
         "started": started.isoformat(),
         "ended": ended.isoformat(),
         "seconds": round((ended - started).total_seconds(), 3),
-        "notebook": notebook.name,
-        "notebook_sha256": hashlib.sha256(notebook.read_bytes()).hexdigest(),
-        "parameters": dict(given),
+        "notebook": job.notebook.name,
+        "notebook_sha256": job.digest,
+        "parameters": params.given(job.parameters),
         "rcakit": __version__,
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    (part / "run.json").write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def slug(name: str) -> str:
-    """A directory name out of any target name: letters, digits, dot, dash, underscore; never hidden.
-
-    >>> slug("../<img>"), slug("adm-demo")
-    ('img', 'adm-demo')
-    """
-    return re.sub(r"[^\w.-]+", "-", name).strip("-._")[:80] or "target"
+    _write(part / "run.json", content)

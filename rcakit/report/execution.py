@@ -1,0 +1,122 @@
+"""Execute a notebook as far as it comes, and say why it came no further."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from nbformat import NotebookNode
+
+from rcakit.report.render import Failure
+
+_MARKER = "papermill-error-cell-tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds; None is no limit."""
+
+    cell: float | None = None
+    total: float | None = 900
+
+
+def executed(
+    notebook: Path,
+    target: Path,
+    given: Mapping[str, Any],
+    *,
+    env: Mapping[str, str],
+    limits: Limits,
+    say: Callable[[str], None],
+) -> tuple[NotebookNode, Failure | None]:
+    """The notebook as it is written to `target`, with the outputs it got, and why it is not whole.
+
+    `env` is added to the environment of its process; `say` is called with lines of progress: the sections that
+    begin, and what the notebook writes to stderr. Raises OSError when `target` cannot be written.
+    """
+    import papermill  # type: ignore[import-untyped]
+    from papermill.engines import papermill_engines  # type: ignore[import-untyped]
+    from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
+
+    from rcakit.report.engine import Engine
+
+    papermill_engines.register("rcakit", Engine)
+    problem = ""
+    try:
+        with _terminable():
+            papermill.execute_notebook(
+                nbformat.read(notebook, as_version=4),  # type: ignore[no-untyped-call]
+                str(target).replace("{", "{{").replace("}", "}}"),
+                parameters=dict(given),
+                engine_name="rcakit",
+                progress_bar=False,
+                execution_timeout=limits.cell,
+                total_timeout=limits.total,
+                env=dict(env),
+                on_cell=_progress(say),
+                stderr_file=_Lines(say),
+            )
+    except NoSuchKernel as error:
+        problem = f"there is no kernel {error.name}\n`jupyter kernelspec list` shows which there are; choose one in the notebook"
+    except (PapermillException, RuntimeError, TimeoutError, OSError, KeyboardInterrupt) as error:
+        problem = f"{type(error).__name__}: {error}"
+    return _reread(target, notebook, problem)
+
+
+def _reread(target: Path, source: Path, problem: str) -> tuple[NotebookNode, Failure | None]:
+    """The notebook the engine left, without papermill's own error banners, and the engine's word on the run."""
+    nb = nbformat.read(target if target.exists() else source, as_version=4)  # type: ignore[no-untyped-call]
+    nb.cells = [cell for cell in nb.cells if _MARKER not in cell.metadata.get("tags", ())]
+    nbformat.write(nb, target)  # type: ignore[no-untyped-call]
+    outcome = nb.metadata.get("rcakit", {})
+    status = outcome.get("status", "failed")
+    if status == "ok" and not problem:
+        return nb, None
+    reason, _, hint = (outcome.get("reason") or problem).partition("\n")
+    return nb, Failure("failed" if status == "ok" else status, reason, hint)
+
+
+def _progress(say: Callable[[str], None]) -> Callable[[int, NotebookNode], None]:
+    def on_cell(index: int, cell: NotebookNode) -> None:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            say(f"{cell.source.partition(chr(10))[0].removeprefix('## ').lower()} ...")
+
+    return on_cell
+
+
+class _Lines:
+    """A file that hands on what is written to it, line by line."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def write(self, text: str) -> None:
+        for line in text.splitlines():
+            self._say(line)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does, in the main thread, where signals arrive."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
