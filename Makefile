@@ -21,7 +21,7 @@ report: $(STAMP)
 
 # A file stays together, since its tests share what they set up; -n 0 in TESTS shows one test after another.
 test: lint
-	$(BIN)/python -m pytest -n logical --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(TESTS)
 
 quick: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"
