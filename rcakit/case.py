@@ -56,7 +56,7 @@ from rcakit.facts import (
 from rcakit.ledger import Ledger
 from rcakit.names import display
 from rcakit.replay import OnStep
-from rcakit.sources import checks, claims, django_live, django_static, git
+from rcakit.sources import checks, claims, django_live, django_static, gates, git
 from rcakit.target import Target, load
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 PLACEMENT = frozenset({"RK401", "RK402"})
 """Findings of a table that is not where it was meant to be."""
+GATE = frozenset({"RK801"})
+"""Findings of a check that is gone: tests may have taken its place."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,12 @@ class Case:
         """Everything the database is asked, in one transaction."""
         named(self.target)  # a missing name is told at once, not after the project was read
         found, unread = guards_of(self.declared)
+        checked, unread_gates = gates.read(self.project)
         with running(self.target) as conninfo, evidence.session(conninfo, run=self.run_id) as recorder:
-            return self._read(recorder, found, unread)
+            reading = self._read(recorder, found, unread)
+        accounts = reading.accounts
+        unread = [row for row in unread_gates if row not in accounts.unread]
+        return replace(reading, accounts=replace(accounts, gates=checked, unread=(*accounts.unread, *unread)))
 
     def _read(self, recorder: evidence.Recorder, found: Iterable[Guard], unread: list[Unread]) -> Reading:
         observed = catalog.read(recorder, self.target.schemas)
@@ -212,11 +218,14 @@ class Case:
     @cached_property
     def _judged(self) -> tuple[tuple[Finding, ...], tuple[waivers.Waived, ...]]:
         found = rules.run(self.accounts)
-        if any(finding.code in PLACEMENT for finding in found):
-            found = rules.run(
-                self.checked
-            )  # only now is there something that tests and tasks could have noticed
+        if self._concerned(found):  # only now is there something that tests and tasks could have noticed
+            found = rules.run(self.checked)
         return waivers.apply(found, self.target.waivers, self.project, self.started.date())
+
+    @staticmethod
+    def _concerned(found: Iterable[Finding]) -> bool:
+        """Whether what the project's tests look at matters."""
+        return any(finding.code in PLACEMENT | GATE for finding in found)
 
     @property
     def findings(self) -> Rows[Finding]:
@@ -273,8 +282,7 @@ class Case:
     @property
     def unread(self) -> Rows[Unread]:
         """What could not be read or evaluated, and why: never the same as clean."""
-        misplaced = any(finding.code in PLACEMENT for finding in self.findings)
-        rows = (self.checked if misplaced else self.accounts).unread
+        rows = (self.checked if self._concerned(self.findings) else self.accounts).unread
         return Rows(dict.fromkeys((*rows, *(self.replayed.gaps if self.replayed else ()))))
 
     @property

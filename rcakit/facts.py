@@ -709,6 +709,18 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A command of `manage.py` ("verify_placement") or of rcakit ("rcakit check") that a pipeline runs.
+
+    `skipped` is the setting that keeps it from running or from failing anything: "if: false"; "" for none.
+    """
+
+    name: str
+    where: Where
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CiJob:
     """One job of a CI pipeline, or one target of a local runner (Makefile, tox, nox), and what it does where.
 
@@ -730,6 +742,27 @@ class CiJob:
     may_fail: Where | None = None
     settings: str = ""
     """DJANGO_SETTINGS_MODULE as the job sets it."""
+    calls: tuple[Call, ...] = ()
+
+
+State = Literal["there", "runs", "skipped", "removed"]
+"""Of a gate: in the project's files, run by a pipeline, run so that it cannot fail, taken out by a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A check of where tables are: rcakit's own, or a management command of the project's own."""
+
+    name: str
+    state: State
+    where: Where
+    """The line that runs it, or its file; of a removed one the file it was in."""
+    how: str = ""
+    """What skips it: "continue-on-error: true"; what became of a removed one: "its file was deleted"."""
+    at: datetime | None = None
+    commit: str = ""
+    subject: str = ""
+    """Of the commit that removed it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -773,3 +806,4 @@ class Accounts:
     suites: tuple[Suite, ...] = ()
     ci: tuple[CiJob, ...] = ()
     claims: tuple[Claim, ...] = ()
+    gates: tuple[Gate, ...] = ()

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import yaml
 
-from rcakit.facts import CiJob, Unread, Where
-from rcakit.sources import jenkins
+from rcakit.facts import Call, CiJob, Unread, Where
+from rcakit.sources import jenkins, nodes
 from rcakit.sources.shell import Command, commands, starts_postgresql
 
 OTHERS = (
@@ -97,77 +97,114 @@ def _files(project: Path) -> Iterator[tuple[Path, Reader]]:
 
 
 def _github(tree: yaml.Node, path: str, local: Sequence[CiJob]) -> Iterator[CiJob]:
-    outer = _settings(_get(tree, "env"))
-    for name, job in _pairs(_get(tree, "jobs")):
-        steps = _items(_get(job, "steps"))
-        done = [each for step in steps for each in _script(_get(step, "run"))]
-        envs = [_settings(_get(node, "env")) for node in (job, *steps)]
+    outer = _settings(nodes.get(tree, "env"))
+    by_hand = _starts(tree) == ["workflow_dispatch"]
+    for name, job in nodes.pairs(nodes.get(tree, "jobs")):
+        steps = nodes.items(nodes.get(job, "steps"))
+        off = _off(job) or ("only by hand" if by_hand else "")
+        done = [
+            replace(each, skipped=off or _off(step))
+            for step in steps
+            for each in _script(nodes.get(step, "run"))
+        ]
+        envs = [_settings(nodes.get(node, "env")) for node in (job, *steps)]
         made = CiJob(
             "GitHub Actions",
             name,
-            Where(path, _line_of(job) - _below(job)),
-            postgresql=_service(_get(job, "services"), path) or _used(steps, path),
-            may_fail=_true(_get(job, "continue-on-error"), path)
+            Where(path, nodes.line_of(job) - nodes.below(job)),
+            postgresql=_service(nodes.get(job, "services"), path) or _used(steps, path),
+            may_fail=nodes.true(nodes.get(job, "continue-on-error"), path)
             or next((found for step in steps if (found := _forgiven_step(step, path))), None),
             settings=next((each for each in (*reversed(envs), outer) if each), ""),
         )
         yield _with(made, done, local)
 
 
+def _starts(tree: yaml.Node) -> list[str]:
+    """What starts a workflow. YAML 1.1 reads the key `on` as a truth value; as a node it is a text."""
+    on = nodes.get(tree, "on")
+    names = [name for name, _ in nodes.pairs(on)] or [nodes.text(each) for each in nodes.items(on)]
+    return names or [nodes.text(on)]
+
+
+def _off(node: yaml.Node) -> str:
+    """What keeps a job or step of GitHub from running, or from failing; "" for nothing."""
+    condition = nodes.text(nodes.get(node, "if"))
+    if condition.replace(" ", "").lower() in ("false", "${{false}}"):
+        return f"if: {condition}"
+    forgiven = nodes.true(nodes.get(node, "continue-on-error"), "")
+    return "continue-on-error: true" if forgiven else ""
+
+
 def _used(steps: Iterable[yaml.Node], path: str) -> Where | None:
     """A step that is an action setting PostgreSQL up, or a command that starts it."""
     for step in steps:
-        uses, run = _get(step, "uses"), _get(step, "run")
-        if any(word in _text(uses).lower() for word in _POSTGRES):
-            return Where(path, _line_of(uses))
-        if starts_postgresql(_text(run)):
-            return Where(path, _line_of(run))
+        uses, run = nodes.get(step, "uses"), nodes.get(step, "run")
+        if any(word in nodes.text(uses).lower() for word in _POSTGRES):
+            return Where(path, nodes.line_of(uses))
+        if starts_postgresql(nodes.text(run)):
+            return Where(path, nodes.line_of(run))
     return None
 
 
 def _forgiven_step(step: yaml.Node, path: str) -> Where | None:
     """Only a step whose failure would matter here."""
-    return _true(_get(step, "continue-on-error"), path) if any(_script(_get(step, "run"))) else None
+    matters = any(each.act != "calls" for each in _script(nodes.get(step, "run")))
+    return nodes.true(nodes.get(step, "continue-on-error"), path) if matters else None
 
 
 def _gitlab(tree: yaml.Node, path: str, local: Sequence[CiJob]) -> Iterator[CiJob]:
-    shared = _get(tree, "default")
-    outer = _settings(_get(tree, "variables"))
-    for name, job in _pairs(tree):
-        if name in _GITLAB_WORDS or name.startswith(".") or not _get(job, "script"):
+    shared = nodes.get(tree, "default")
+    outer = _settings(nodes.get(tree, "variables"))
+    for name, job in nodes.pairs(tree):
+        if name in _GITLAB_WORDS or name.startswith(".") or not nodes.get(job, "script"):
             continue
         places = [job, *_extended(tree, job), *([shared] if shared else []), tree]
-        scripts = [_first(places, key) for key in ("before_script", "script")]
+        scripts = [nodes.first(places, key) for key in ("before_script", "script")]
         made = CiJob(
             "GitLab CI",
             name,
-            Where(path, _line_of(job) - _below(job)),
-            postgresql=_service(_first(places, "services"), path),
-            may_fail=_true(_get(job, "allow_failure"), path),
-            settings=_settings(_get(job, "variables")) or outer,
+            Where(path, nodes.line_of(job) - nodes.below(job)),
+            postgresql=_service(nodes.first(places, "services"), path),
+            may_fail=nodes.true(nodes.get(job, "allow_failure"), path),
+            settings=_settings(nodes.get(job, "variables")) or outer,
         )
-        yield _with(made, [each for script in scripts for each in _script(script)], local)
+        off = "allow_failure: true" if made.may_fail else _by_hand(places)
+        done = [replace(each, skipped=off) for script in scripts for each in _script(script)]
+        yield _with(made, done, local)
+
+
+def _by_hand(places: Sequence[yaml.Node]) -> str:
+    """`when: manual` or `when: never`, for the job or in every one of its rules; "" for anything else."""
+    rules = nodes.items(nodes.first(places, "rules"))
+    said = {nodes.text(nodes.get(rule, "when")) for rule in rules} or {
+        nodes.text(nodes.first(places, "when"))
+    }
+    return f"when: {min(said)}" if said <= {"manual", "never"} else ""
 
 
 def _extended(tree: yaml.Node, job: yaml.Node) -> list[yaml.Node]:
     """The jobs that `extends` names, two steps deep."""
-    extends = _get(job, "extends")
-    names = [_text(each) for each in _items(extends)] or [_text(extends)]
-    found = [node for name in names if name and (node := _get(tree, name))]
-    again = [node for each in found if (node := _get(tree, _text(_get(each, "extends"))))]
+    extends = nodes.get(job, "extends")
+    names = [nodes.text(each) for each in nodes.items(extends)] or [nodes.text(extends)]
+    found = [node for name in names if name and (node := nodes.get(tree, name))]
+    again = [node for each in found if (node := nodes.get(tree, nodes.text(nodes.get(each, "extends"))))]
     return [*found, *again]
 
 
 def _circle(tree: yaml.Node, path: str, local: Sequence[CiJob]) -> Iterator[CiJob]:
-    for name, job in _pairs(_get(tree, "jobs")):
-        steps = [_get(step, "run") for step in _items(_get(job, "steps"))]
-        done = [each for run in steps for each in _script(_get(run, "command") or run)]
-        envs = [_settings(_get(job, "environment")), *(_settings(_get(run, "environment")) for run in steps)]
+    for name, job in nodes.pairs(nodes.get(tree, "jobs")):
+        steps = [nodes.get(step, "run") for step in nodes.items(nodes.get(job, "steps"))]
+        done = [each for run in steps for each in _script(nodes.get(run, "command") or run)]
+        envs = [
+            _settings(nodes.get(job, "environment")),
+            *(_settings(nodes.get(run, "environment")) for run in steps),
+        ]
         made = CiJob(
             "CircleCI",
             name,
-            Where(path, _line_of(job) - _below(job)),
-            postgresql=_service(_get(job, "docker"), path),
+            Where(path, nodes.line_of(job) - nodes.below(job)),
+            postgresql=_service(nodes.get(job, "docker"), path),
             settings=next((each for each in reversed(envs) if each), ""),
         )
         yield _with(made, done, local)
@@ -252,6 +289,7 @@ def _nox(project: Path) -> Iterator[CiJob]:
 def _with(job: CiJob, done: Sequence[Command], local: Sequence[CiJob] = ()) -> CiJob:
     """The job with the first line that does each thing; what it leaves to a local runner counts as its own."""
     seen: dict[str, Where] = {}
+    calls: list[Call] = []
     for each in done:
         where = Where(job.where.path, each.line)
         if each.act in ("make", "tox", "nox"):
@@ -261,6 +299,10 @@ def _with(job: CiJob, done: Sequence[Command], local: Sequence[CiJob] = ()) -> C
                     for kind in ("tests", "migrates", "restores", "catalog"):
                         if getattr(other, kind) is not None:
                             seen.setdefault(kind, where)
+                    off = each.skipped or _forgiven(each)
+                    calls += [Call(call.name, where, off or call.skipped) for call in other.calls]
+        elif each.act == "calls":
+            calls.append(Call(each.target, where, each.skipped or _forgiven(each)))
         else:
             seen.setdefault(each.act, where)
         if each.forgiven and each.act in ("tests", "migrates", "catalog"):
@@ -272,73 +314,36 @@ def _with(job: CiJob, done: Sequence[Command], local: Sequence[CiJob] = ()) -> C
         restores=seen.get("restores"),
         catalog=seen.get("catalog"),
         may_fail=job.may_fail or seen.get("may_fail"),
+        calls=tuple(calls),
     )
+
+
+def _forgiven(command: Command) -> str:
+    return "|| true" if command.forgiven else ""
 
 
 def _script(node: yaml.Node | None) -> Iterator[Command]:
     """The commands of a script: one text, or a list of them."""
     if isinstance(node, yaml.SequenceNode):
-        for each in _items(node):
+        for each in nodes.items(node):
             yield from _script(each)
     elif isinstance(node, yaml.ScalarNode):
-        yield from commands(str(node.value), _line_of(node) + (1 if node.style in ("|", ">") else 0))
-
-
-# ------------------------------------------------------------------ nodes of YAML
-
-
-def _pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
-    """Keys and values of a mapping, what `<<` merges in last."""
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        if _text(key) != "<<":
-            yield _text(key), value
-    for key, value in node.value:
-        if _text(key) == "<<":
-            for each in _items(value) or [value]:
-                if each is not node:
-                    yield from _pairs(each)
-
-
-def _get(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    return next((value for name, value in _pairs(node) if name == key), None)
-
-
-def _first(places: Iterable[yaml.Node], key: str) -> yaml.Node | None:
-    return next((found for place in places if (found := _get(place, key))), None)
-
-
-def _items(node: yaml.Node | None) -> list[yaml.Node]:
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-
-
-def _text(node: yaml.Node | None) -> str:
-    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
-
-
-def _line_of(node: yaml.Node | None) -> int:
-    return int(node.start_mark.line) + 1 if node is not None else 1
-
-
-def _below(job: yaml.Node) -> int:
-    """Lines between a key and the block that is its value, which is where YAML says the value begins."""
-    return 0 if getattr(job, "flow_style", False) else 1
-
-
-def _true(node: yaml.Node | None, path: str) -> Where | None:
-    return Where(path, _line_of(node)) if _text(node).lower() in ("true", "yes", "on") else None
+        yield from commands(str(node.value), nodes.line_of(node) + (1 if node.style in ("|", ">") else 0))
 
 
 def _settings(env: yaml.Node | None) -> str:
-    return _text(_get(env, _VARIABLE))
+    return nodes.text(nodes.get(env, _VARIABLE))
 
 
 def _service(node: yaml.Node | None, path: str) -> Where | None:
     """A service container whose image or name is PostgreSQL's."""
-    entries = [(name, value) for name, value in _pairs(node)] or [("", each) for each in _items(node)]
+    entries = [(name, value) for name, value in nodes.pairs(node)] or [
+        ("", each) for each in nodes.items(node)
+    ]
     for name, value in entries:
-        image = _text(_get(value, "image")) or _text(_get(value, "name")) or _text(value)
+        image = (
+            nodes.text(nodes.get(value, "image")) or nodes.text(nodes.get(value, "name")) or nodes.text(value)
+        )
         if any(word in f"{name} {image}".lower() for word in _POSTGRES):
-            return Where(path, _line_of(value))
+            return Where(path, nodes.line_of(value))
     return None

@@ -141,6 +141,25 @@ def commits(project: Path, path: str, *, contains: str) -> tuple[Commit, ...] | 
     return introduced(project, contains, (path,))
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A file before and after one commit; None: it was not there."""
+
+    commit: Commit
+    before: bytes | None
+    after: bytes | None
+
+
+def versions(project: Path, *globs: str) -> tuple[Version, ...] | Unread:
+    """Every change to files below the project that match one of the globs ("**/commands/*.py"), oldest first."""
+    try:
+        changes = _log(project, [f":(glob){each}" for each in globs], magic=True)
+        texts = _blobs(project, {blob for change in changes for blob in (change.before, change.after)})
+    except _Refused as error:
+        return _unread(error)
+    return tuple(Version(each.commit, texts.get(each.before), texts.get(each.after)) for each in changes)
+
+
 # ------------------------------------------------------------------ edits
 
 
@@ -225,8 +244,8 @@ def _shallow(project: Path) -> tuple[Unread, ...]:
 # ------------------------------------------------------------------ reading git
 
 
-def _log(project: Path, paths: Sequence[str], *options: str) -> list[_Change]:
-    """Every change below the project by the commits that HEAD leads to, oldest first."""
+def _log(project: Path, paths: Sequence[str], *options: str, magic: bool = False) -> list[_Change]:
+    """Every change below the project by the commits that HEAD leads to, oldest first; `magic`: of pathspecs, not paths."""
     _git(project, "rev-parse", "--verify", "-q", "HEAD", empty_is="it has no commit yet")
     command = (
         "log",
@@ -240,7 +259,7 @@ def _log(project: Path, paths: Sequence[str], *options: str) -> list[_Change]:
         "--",
         *(paths or (".",)),
     )
-    return list(_changes(_git(project, *command)))
+    return list(_changes(_git(project, *command, magic=magic)))
 
 
 def _changes(answer: bytes) -> Iterator[_Change]:
@@ -304,12 +323,18 @@ def _text(answer: bytes) -> str:
 
 
 def _git(
-    project: Path, *arguments: str, may_fail: bool = False, empty_is: str = "", given: bytes = b""
+    project: Path,
+    *arguments: str,
+    may_fail: bool = False,
+    empty_is: str = "",
+    given: bytes = b"",
+    magic: bool = False,
 ) -> bytes:
     """Standard output of one git command. Raises _Refused; `empty_is` names the reason behind a quiet failure."""
     options = [word for setting in _HARMLESS for word in ("-c", setting)]
-    fixed = ["--no-pager", "--no-optional-locks", "--no-replace-objects", "--literal-pathspecs"]
-    command = ["git", "-C", str(project), *fixed, *options, *arguments]
+    fixed = ["--no-pager", "--no-optional-locks", "--no-replace-objects"]
+    literal = [] if magic else ["--literal-pathspecs"]
+    command = ["git", "-C", str(project), *fixed, *literal, *options, *arguments]
     try:
         done = subprocess.run(
             command, input=given, capture_output=True, env=_environment(), timeout=TIMEOUT_S, check=False

@@ -1,4 +1,4 @@
-"""What the commands of a script do, as far as a pipeline is concerned: tests, migrations, dumps, catalog queries.
+"""What the commands of a script do, as far as a pipeline is concerned: tests, migrations, dumps, catalog queries, calls.
 
 A script is split into words by the shell's own rules and never run. A line that cannot be split is looked at as bare words.
 """
@@ -11,22 +11,30 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-Act = Literal["tests", "migrates", "restores", "catalog", "make", "tox", "nox"]
+Act = Literal["tests", "migrates", "restores", "catalog", "make", "tox", "nox", "calls"]
 
 _CATALOG = ("information_schema", "pg_catalog", "pg_class", "pg_tables", "to_regclass", "pg_namespace")
 _MANAGE = ("manage.py", "django-admin")
+_KNOWN = ("migrate", "test")
+"""Commands of `manage.py` that have an act of their own."""
+_QUIET = ("echo", "pip", "pip3", "apt-get", "apt", "#")
 _RUNNERS = frozenset({"pytest", "py.test"})
 _BREAKS = frozenset({"&&", "||", ";", "|", "&", "(", ")", "{", "}", "then", "do", "else", "!"})
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A thing that a script does: `target` is what `make`, `tox` or `nox` is asked for; `forgiven`: its failure is."""
+    """A thing that a script does: `target` is what `make`, `tox` or `nox` is asked for; `forgiven`: its failure is.
+
+    A command of `manage.py`, or of rcakit, is told too, by its name: act "calls", target "verify_placement" or "rcakit check".
+    """
 
     act: Act
     line: int
     target: str = ""
     forgiven: bool = False
+    skipped: str = ""
+    """The setting around it that keeps it from running, or from failing: "if: false"."""
 
 
 def starts_postgresql(script: str) -> bool:
@@ -59,6 +67,8 @@ def _of_line(text: str, line: int) -> Iterator[Command]:
         act, target = _act(simple)
         if act is not None:
             yield Command(act, line, target, forgiven)
+        if (called := _called(simple)) and called not in _KNOWN:
+            yield Command("calls", line, called, forgiven)
 
 
 def _words(text: str) -> list[str]:
@@ -84,7 +94,7 @@ def _simple(words: Iterable[str]) -> Iterator[list[str]]:
 
 def _act(words: list[str]) -> tuple[Act | None, str]:
     names = [word.rpartition("/")[2] for word in words]
-    if not names or names[0] in ("echo", "pip", "pip3", "apt-get", "apt", "#"):
+    if not names or names[0] in _QUIET:
         return None, ""
     if any(name in _MANAGE for name in names):
         if "migrate" in names and not {"--check", "--plan"} & set(names):
@@ -101,6 +111,18 @@ def _act(words: list[str]) -> tuple[Act | None, str]:
     if "tox" in names[:4] or "nox" in names[:4]:  # python -m tox, uv run nox
         return _runner(names[min(names.index(each) for each in ("tox", "nox") if each in names) :])
     return None, ""
+
+
+def _called(words: list[str]) -> str:
+    """The command that `manage.py` or rcakit is asked for; "" for anything else."""
+    names = [word.rpartition("/")[2] for word in words]
+    if not names or names[0] in _QUIET:
+        return ""
+    for place, name in enumerate(names[:4]):
+        if name in _MANAGE or name == "rcakit":
+            asked = next((each for each in names[place + 1 :] if not each.startswith("-")), "")
+            return f"rcakit {asked}" if asked and name == "rcakit" else asked
+    return ""
 
 
 def _runner(names: list[str]) -> tuple[Act, str]:

@@ -1,8 +1,8 @@
 """The Example and Use-instead parts of a rule's documentation, made real: files, a git history, a database.
 
-A part is a row of fenced blocks, "```language path". `models.py` and `migrations/..` belong to the app `shop`, whose
+A part is a row of fenced blocks, "```language path". `models.py`, `migrations/..` and `management/..` belong to the app `shop`, whose
 migrations all count as applied; `database.sql` is what the database holds then, `replayed.sql` what a replay of the migrations would
-give, `reversed.txt` what their ways back showed ("label: error", or "label" and a change a line); a path followed by "edited" is a change made afterwards; all other files are written as they are. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
+give, `reversed.txt` what their ways back showed ("label: error", or "label" and a change a line); a path followed by "edited" is a change made afterwards, by "removed" a file that a later commit deleted; all other files are written as they are. Imports, an empty 0001_initial and the history table are added, so that an example shows only its point.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import psycopg
 
 from rcakit import catalog, evidence, guards, intent, plpgsql, pyguards
 from rcakit.facts import Accounts, Catalog, Declared, Guard, Recorded, WayBack
-from rcakit.sources import checks, claims, git
+from rcakit.sources import checks, claims, gates, git
 
 PARTS = ("What it finds", "Why it stays silent", "Example", "Use instead")
 
@@ -48,6 +48,7 @@ class Block(NamedTuple):
     path: str
     edited: bool
     text: str
+    removed: bool = False
 
 
 def parts(doc: str) -> dict[str, str]:
@@ -65,7 +66,7 @@ def blocks(text: str) -> list[Block]:
     for fenced in text.split("```")[1::2]:
         head, _, body = fenced.partition("\n")
         _language, path, *more = head.split()
-        found.append(Block(path, more == ["edited"], body))
+        found.append(Block(path, more == ["edited"], body, more == ["removed"]))
     return found
 
 
@@ -102,11 +103,22 @@ class Example:
                 self._put(block.path, block.text)
         self._git("init", "-q")
         self._git("add", ".")
-        self._git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q", "-m", "Begin")
+        self._commit("Begin")
+        for block in given:
+            if block.removed:
+                self._git("rm", "-q", self._path(block))
+                self._commit("Tidy up")
+
+    def _commit(self, subject: str) -> None:
+        self._git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q", "-m", subject)
+
+    def _path(self, block: Block) -> str:
+        own_app = block.path.startswith(("models.py", "migrations/", "management/"))
+        return f"shop/{block.path}" if own_app else block.path
 
     def _file(self, block: Block) -> None:
-        own_app = block.path == "models.py" or block.path.startswith("migrations/")
-        path = f"shop/{block.path}" if own_app else block.path
+        path = self._path(block)
+        own_app = path != block.path
         self._put(path, f"from django.db import migrations, models\n\n\n{block.text}")
         if not own_app:
             self._put(str(Path(path).parent / "__init__.py"), "")
@@ -151,6 +163,7 @@ class Example:
         recorded = self._with_edits(declared, recorded)
         intended = intent.infer(observed, declared, verdicts)
         read = Accounts(observed, declared, recorded, intended, verdicts, declared.unread)
+        read = replace(read, gates=gates.read(self.project)[0])
         return checks.added(read, self.project, "settings", claims.read(self.project))
 
     def _with_edits(self, declared: Declared, recorded: Recorded) -> Recorded:

@@ -22,6 +22,7 @@ BRIEF = {
     "RK415": "error", "RK416": "warning", "RK417": "error", "RK418": "warning",
     "RK501": "warning", "RK502": "warning", "RK503": "warning", "RK504": "warning", "RK505": "warning",
     "RK601": "warning", "RK602": "warning", "RK701": "warning",
+    "RK801": "warning", "RK802": "warning",
 }  # fmt: skip
 
 
