@@ -11,7 +11,7 @@ import gc
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -217,6 +217,8 @@ def session(conninfo: str, *, run: str, timeout_s: float = 30) -> Iterator[Recor
         recorder.rows("empty the search path", _EMPTY_PATH)
         _require_version(recorder.server)
         yield recorder
+        with suppress(psycopg.Error):
+            connection.rollback()  # a pooler ends the server's session when a client leaves its transaction open
 
 
 def query(name: str) -> str:
