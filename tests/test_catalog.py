@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import psycopg
 import pytest
+from contrib import needs_extension
 from psycopg import sql
 
 from rcakit import catalog, evidence, facts, scratch
@@ -102,12 +103,13 @@ def test_every_kind_of_relation(connection: psycopg.Connection, conninfo: str) -
 
 
 def test_a_foreign_table(connection: psycopg.Connection, conninfo: str) -> None:
-    connection.execute("create extension file_fdw; create server files foreign data wrapper file_fdw")
+    connection.execute("create foreign data wrapper w; create server files foreign data wrapper w")
     connection.execute("create foreign table f (line text) server files options (filename '/nowhere')")
     assert [(r.name, r.kind) for r in observe(conninfo).relations] == [("f", "f")]
 
 
 def test_what_is_not_the_projects_is_left_out(connection: psycopg.Connection, conninfo: str) -> None:
+    needs_extension(connection, "pg_stat_statements")
     connection.execute("create extension pg_stat_statements; create temporary table mine (id serial)")
     connection.execute("create table kept (id int)")
     found = observe(conninfo)

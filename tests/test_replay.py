@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from contrib import needs_extension
 from django_projects import MANAGE, python_of, write
 
 from rcakit import demo, replay, scratch
@@ -214,7 +215,10 @@ def classes(server: scratch.Server, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_migration_is_what_it_did(classes: dict[str, str], name: str) -> None:
+def test_a_migration_is_what_it_did(server: scratch.Server, classes: dict[str, str], name: str) -> None:
+    if "CITextExtension" in CLASSES[name][0]:
+        with server.connect() as connection:
+            needs_extension(connection, "citext")
     assert classes[name] == CLASSES[name][1]
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import psycopg
 import pytest
+from contrib import needs_extension
 
 from rcakit import catalog, evidence
 from rcakit.replay import REPLAYER
@@ -100,6 +101,8 @@ def rows(found: catalog.Catalog) -> dict[str, object]:
 def test_a_look_tells_what_a_statement_did_and_knows_the_whole_afterwards(
     connection: psycopg.Connection, conninfo: str, statement: str
 ) -> None:
+    if "EXTENSION citext" in statement:
+        needs_extension(connection, "citext")
     connection.execute(MAKE)
     tracker = tracked(conninfo)
     assert rows(tracker.catalog()) == whole(conninfo)
@@ -172,6 +175,8 @@ def test_a_look_that_has_begun_shows_nothing_of_what_is_written_then(
 ) -> None:
     if connection.info.server_version < 150000:
         pytest.skip("counters cannot be relied upon")
+    if "EXTENSION citext" in statement:
+        needs_extension(connection, "citext")
     connection.execute(MAKE)
     tracker, counter = tracked(conninfo), Counter(replayer, connection)
     for part in [statement] if "BEGIN" not in statement[:5] else statement.split("; "):

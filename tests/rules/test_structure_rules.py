@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from contrib import needs_extension
 from rule_facts import Finds, Silent, accounts, create, migration, model
 
 from rcakit import catalog, evidence
@@ -24,6 +25,8 @@ def table(conninfo: str, connection: psycopg.Connection) -> Table:
     """table(ddl, *fields, indexes=..) -> the accounts of one model Venue on the table shop_venue that ddl makes."""
 
     def made(ddl: str, *fields: Field, indexes: tuple[ModelIndex, ...] = (), how: str = "live") -> Accounts:
+        if "CREATE EXTENSION citext" in ddl:
+            needs_extension(connection, "citext")
         connection.execute(ddl)  # type: ignore[arg-type]
         with evidence.session(conninfo, run="test") as recorder:
             observed = catalog.read(recorder)
