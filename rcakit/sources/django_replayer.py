@@ -18,6 +18,7 @@ https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
@@ -34,6 +35,8 @@ else:  # the script's own directory leads sys.path
 Fact = Dict[str, Any]  # noqa: UP006  evaluated by Python 3.8
 LONGEST = 20000
 """Characters of one statement that are kept, unless it was sent without parameters."""
+GARBAGE = 20_000
+"""New objects between two collections: Django renders models by the thousand, and every 700 would be looked at again."""
 KEPT_OPTIONS = ("options", "isolation_level", "server_side_binding")
 """What DATABASES' OPTIONS may keep: nothing that names a host, a service or a file."""
 
@@ -559,6 +562,8 @@ def run(talk: Talk, module: str) -> None:
         refuse_elsewhere(order)
         django.setup()
         refuse_elsewhere(order)
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
     connections = import_module("django.db").connections
     done = set()
     for alias in sorted(connections, key=lambda name: (name != "default", name)):
