@@ -12,7 +12,7 @@ import sys
 import click
 
 from rcakit import __version__
-from rcakit.cli import auditing, checking, repairing, replaying, reporting, running, starting
+from rcakit.cli import auditing, checking, keeping, repairing, replaying, reporting, running, starting
 from rcakit.cli.shared import complain
 from rcakit.errors import MissingExtra, RcaError
 
@@ -93,6 +93,7 @@ def cli() -> None:
 for _command in (
     auditing.audit_tests,
     checking.check,
+    keeping.index,
     repairing.repair,
     replaying.rehearse,
     replaying.replay,

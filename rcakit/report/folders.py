@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from rcakit.archive.held import held
 from rcakit.case import new_run_id
 from rcakit.errors import ConfigError, RcaError
 
@@ -26,8 +27,9 @@ def reserved(out: Path, target: str, at: datetime) -> Iterator[Path]:
     """
     part = _reserve(out, out / slug(target), at)
     try:
-        yield part
-        part.rename(part.with_name(run_id(part)))
+        with held(part):  # whoever tidies up here sees that somebody is at work
+            yield part
+            part.rename(part.with_name(run_id(part)))
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise RcaError(

@@ -20,6 +20,7 @@ from nbconvert.exporters import HTMLExporter, TemplateExporter
 from nbconvert.filters.ansi import strip_ansi
 from nbformat import NotebookNode
 
+from rcakit.report import pages
 from rcakit.report.html import Html, details, esc, pre, tag
 
 _HERE = Path(__file__).parent
@@ -103,7 +104,8 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, show_code: b
     resources = {
         "rcakit": {
             "title": _title(notebook),
-            "css": _style(),
+            "css": pages.style(),
+            "policy": pages.POLICY,
             "opens": opens,
             "not_run": not_run,
             "aside": _aside(notebook),
@@ -142,14 +144,6 @@ def _exporter() -> _Exporter:
     ):
         exporter.register_filter(name, function)  # type: ignore[no-untyped-call]
     return exporter
-
-
-@cache
-def _style() -> str:
-    """The style sheet without comments, and without the space that means nothing: it travels in every page."""
-    text = (_HERE / "template" / "report.css").read_text(encoding="utf-8")
-    lines = re.sub(r"\s*\n\s*|/\*.*?\*/", "", text, flags=re.DOTALL)
-    return re.sub(r" ?([{};]) ?|(?<=[a-z]): ", lambda found: found[1] or ":", lines)
 
 
 def safe(markup: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcakit import __version__, document
-from rcakit.report import execution, folders, params, render
+from rcakit.report import execution, folders, index, params, render
 from rcakit.report.folders import demand_room as demand_room
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Options:
     """
 
     target: str = ""
+    incident: str = ""
     fail_on: str = "warning"
     show_code: bool = False
     cell_timeout: float | None = None
@@ -92,7 +93,14 @@ def investigate(
     if conninfo:
         values = {key: value for key, value in values.items() if key != "service"} | {"dsn_env": RUN_DSN}
     env = {RUN_DSN: conninfo} if conninfo else {}
-    options = Options(target=target.name, fail_on=fail_on, show_code=show_code, env=env, say=say)
+    options = Options(
+        target=target.name,
+        incident=target.incident.id,
+        fail_on=fail_on,
+        show_code=show_code,
+        env=env,
+        say=say,
+    )
     return execute(params.find("10_incident_report"), values, out, options)
 
 
@@ -131,7 +139,17 @@ def execute(
     job = _Job(notebook, hashlib.sha256(notebook.read_bytes()).hexdigest(), checked, target, options)
     started = datetime.now(UTC)
     with folders.reserved(out, job.target, started) as part:
-        return _run(job, part, started)
+        run = _run(job, part, started)
+    _list(out, options.say)
+    return run
+
+
+def _list(out: Path, say: Callable[[str], None]) -> None:
+    """The index is a convenience: that it cannot be written is said, and the run stays what it is."""
+    try:
+        index.write(out)
+    except OSError as error:
+        say(f"{out / index.NAME} could not be written: {error.strerror}; `rcakit index` tries it again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +238,7 @@ def _describe(job: _Job, part: Path, run: Run, started: datetime) -> None:
         "status": run.status,
         "reason": run.reason,
         "target": job.target,
+        "incident": job.options.incident,
         "exit_code": run.exit_code,
         "started": started.isoformat(),
         "ended": ended.isoformat(),

@@ -10,6 +10,8 @@ from rcakit import causes
 from rcakit.facts import Finding
 from rcakit.report import tables
 from rcakit.report.html import Html, between, breakable, chip, code, details, join, tag
+from rcakit.report.words import listed as listed
+from rcakit.report.words import plural as plural
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -51,19 +53,6 @@ def advice(cause: Cause) -> str:
 def nothing(sentence: str) -> Html:
     """A section with nothing to say says it in one line."""
     return tag("p", sentence, class_="nothing")
-
-
-def plural(number: int, noun: str) -> str:
-    """ "1 table", "7 tables"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def listed(words: Iterable[str], limit: int = 4) -> str:
-    """ "a, b and c"; more than `limit` are counted."""
-    names = list(words)
-    if len(names) > limit:
-        names = [*names[: limit - 1], f"{len(names) - limit + 1} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
 
 
 def anchors(case: Case) -> dict[int, str]:
