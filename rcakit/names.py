@@ -3,13 +3,14 @@
 Lexical rules: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
 Django's side (`quote_name`, `strip_quotes`, `truncate_name`):
 https://docs.djangoproject.com/en/stable/ref/models/options/#db-table
+
+The gate imports this module inside a project's own interpreter: it needs the standard library of Python 3.8 alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import string
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 MAX_BYTES = 63
@@ -167,8 +168,7 @@ def _fold(bare: str) -> str:
     return "".join(c.lower() if c in string.ascii_uppercase else c for c in bare)
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(NamedTuple):
     """One `db_table` value: what Django emits, what PostgreSQL makes of it, what was meant.
 
     kind

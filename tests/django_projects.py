@@ -16,8 +16,9 @@ ENVIRONMENTS = {
     "py38-django32": ("python3.8", ("Django~=3.2.0", "psycopg2-binary")),
     "py311-django42": ("python3.11", ("Django~=4.2.0", "psycopg[binary]>=3.1")),
     "py313-django60": ("python3.13", ("Django~=6.0.0",)),
+    "py313-django60-psycopg": ("python3.13", ("Django~=6.0.0", "psycopg[binary]>=3.2")),
 }
-"""Name -> interpreter and packages. The last has no driver on purpose: types come from the built-in table."""
+"""Name -> interpreter and packages. One has no driver on purpose: types come from the built-in table."""
 
 
 def python_of(environment: str) -> str:
