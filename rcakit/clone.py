@@ -34,13 +34,19 @@ def clone(conninfo: str, server: Server, *, rows: bool = True, prefix: str = "cl
     """The name of a database on `server` that holds what `conninfo` leads to; dropped, with its roles, on leaving.
 
     `rows` False copies the structure alone. Roles come without passwords, and without a right beyond those in the
-    database. Raises Refused (a newer server than the scratch one, or the role may not read it all), ScratchError when the
-    copy cannot be made (an extension that is not there), ConnectionFailed.
+    database. Raises Refused (a newer server than the scratch one, a pooler before it, or the role may not read it all),
+    ScratchError when the copy cannot be made (an extension that is not there), ConnectionFailed.
     """
     with evidence.session(conninfo, run="clone") as recorder:
-        source = recorder.server
+        source, pooled = recorder.server, recorder.pooled
         roles = recorder.rows("roles", _ROLES)
         members = recorder.rows("role members", _MEMBERS)
+    if pooled:
+        raise Refused(
+            "a connection pooler stands before the database: what pg_dump sets in its session (an empty search_path) "
+            "would stay in a session that your application gets next",
+            hint="name the server itself, past the pooler",
+        )
     if source.version_num // 10000 > server.major:
         raise Refused(
             f"the database runs PostgreSQL {source.version}, and the scratch server is {server.version}: "

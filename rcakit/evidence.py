@@ -106,6 +106,15 @@ class Recorder:
         self._lenient = connection.info.parameter_status("server_encoding") != "UTF8"
 
     @property
+    def pooled(self) -> bool:
+        """Somebody stands between us and the server: the process that we were told of is not the one that answers.
+
+        https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQBACKENDPID
+        """
+        ((process,),) = self.rows("server process", "select pg_backend_pid()")
+        return bool(process != self._connection.info.backend_pid)
+
+    @property
     def last_id(self) -> str:
         """The id of the newest evidence, "" before the first query."""
         return self.evidence[-1].id if self.evidence else ""

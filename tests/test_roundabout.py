@@ -147,3 +147,20 @@ def test_a_report_through_a_pooler(
     found = json.loads((Path(done.out.strip()).parent / "findings.json").read_text())
     assert findings(found) == findings(direct)
     assert session_settings(pooled) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("rehearse", "--pending"), 2), (("repair", "--option", "A", "--out", "fix", "--rehearse"), 3)],
+    ids=["rehearse", "repair"],
+)
+def test_no_copy_is_made_through_a_pooler(
+    incident: demo.Demo, pooled: str, command: tuple[str, ...], code: int
+) -> None:
+    """pg_dump sets parameters of its session before its transaction; a pool would hand that session to anybody."""
+    before = session_settings(pooled)
+    done = run(incident, pooled, *command)
+    assert done.code == code
+    assert "a connection pooler stands before the database" in done.err
+    assert "name the server itself" in done.err
+    assert session_settings(pooled) == before
