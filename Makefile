@@ -2,6 +2,7 @@
 # make test     every check: linters, types, layers, tests
 # make quick    the tests without the slow ones
 # make lint     the linters, types and layers alone
+# make bench    the benchmarks beside their peers, ten minutes; SIZES=1k,10k and TOPICS="start catalog" choose a part
 # make clean    removes .venv, caches and build leftovers; keeps reports/
 #
 # Any of them makes .venv first when it is missing or older than what it is made from.
@@ -13,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := scratch,lab,demo,dev
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: report test quick lint clean
+.PHONY: report test quick lint bench clean
 .DEFAULT_GOAL := report
 
 report: $(STAMP)
@@ -31,6 +32,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py $(TOPICS) $(if $(SIZES),--sizes $(SIZES))
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
