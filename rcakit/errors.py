@@ -56,9 +56,9 @@ class ScratchError(RcaError):
 class MissingExtra(RcaError):
     """A feature needs packages that a plain `pip install rcakit` leaves out."""
 
-    def __init__(self, module: str, extra: str) -> None:
+    def __init__(self, module: str, extra: str, what: str = "") -> None:
         super().__init__(
-            f"the Python package {module!r} is not installed",
+            what or f"the Python package {module!r} is not installed",
             hint=f"install it with: pip install 'rcakit[{extra}]'",
         )
 

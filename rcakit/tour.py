@@ -17,7 +17,7 @@ from rcakit.errors import ConfigError, MissingExtra
 from rcakit.names import visible
 
 if TYPE_CHECKING:
-    from rcakit.report.runs import Run
+    from rcakit.report.runs import Options, Run
     from rcakit.scratch import Server
     from rcakit.target import Target
 
@@ -108,8 +108,7 @@ def demo(
     *,
     healthy: bool = False,
     replay: bool = False,
-    show_code: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    options: Options | None = None,
 ) -> Run:
     """Build the demo incident and investigate it, in a throwaway directory unless `keep` names one.
 
@@ -121,10 +120,15 @@ def demo(
 
     runs.demand_room(out)
     _demand_new(keep)
+    say = options.say if options else _silently
     say("starting a PostgreSQL of its own ...")
     with scratch.server(keep / "pgdata" if keep else None) as server:
         target, conninfo = _built(keep or server.socket / "demo", server, healthy, say)
-        return runs.investigate(target, out, show_code=show_code, replay=replay, say=say, conninfo=conninfo)
+        return runs.investigate(target, out, options=options, replay=replay, conninfo=conninfo)
+
+
+def _silently(_: str) -> None:
+    """Progress that nobody wants to hear of."""
 
 
 def _demand_new(keep: Path | None) -> None:

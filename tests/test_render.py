@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -296,7 +297,7 @@ def test_code_is_closed_unless_wanted() -> None:
         return ["open" in a for name, a in read(page).seen if name == "details" and a.get("class") == "code"]
 
     assert set(opened(page_of(make_case()))) == {False}
-    assert set(opened(page_of(make_case(), show_code=True))) == {True}
+    assert set(opened(page_of(make_case(), code="open"))) == {True}
     nb = notebook_of(make_case())
     nb.metadata["papermill"] = {"parameters": {"show_code": True}}
     assert set(opened(render.page(nb))) == {True}
@@ -376,3 +377,24 @@ def test_a_notebook_that_was_never_run_still_renders() -> None:
     nb = new_notebook(cells=[])
     assert "This run failed" in read(render.page(nb, failure=Failure("failed", "no kernel"))).text
     nbformat.validate(nb)
+
+
+def test_code_and_sql_are_left_out_where_nobody_wants_them() -> None:
+    case = make_case()
+    nb = notebook_of(case)
+    nb.cells.append(
+        new_code_cell("boom()", outputs=[new_output("error", ename="E", evalue="v", traceback=["at boom()"])])
+    )
+    page = render.page(nb, code="none")
+    texts = {" ".join(item.sql.split()) for item in case.evidence} | {
+        "sections.summary(case)",
+        "at boom()",
+        "&lt;pre",
+    }
+    shown, whole = " ".join(page.split()), " ".join(render.page(nb).split())
+    assert [text for text in texts if html.escape(text, quote=False) in whole] != []
+    assert [text for text in texts if html.escape(text, quote=False) in shown] == []
+    assert "<pre" not in shown
+    assert "E: v" in shown
+    assert "Code and SQL are left out of this page" in shown
+    assert "<!--" not in whole + shown

@@ -57,7 +57,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             nb.cells[0].source = f"# {HOSTILE}"
             nb.cells[2].source = HOSTILE
         result[kind] = folder / f"{kind}.html"
-        result[kind].write_text(render.page(nb, failure=failure, show_code=kind == "code"), encoding="utf-8")
+        result[kind].write_text(
+            render.page(nb, failure=failure, code="open" if kind == "code" else "folded"), encoding="utf-8"
+        )
     return result
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcakit.cli.shared import FAIL_ON, OUT, REPLAY, SHOW_CODE, say, target_of, target_options, tell
+from rcakit.cli.shared import CODE, FAIL_ON, OUT, PDF, REPLAY, say, target_of, target_options, tell
+
+if TYPE_CHECKING:
+    from rcakit.report.render import Code
 
 
 @click.command()
 @target_options
 @OUT
 @FAIL_ON
-@SHOW_CODE
+@CODE
+@PDF
 @REPLAY
-def investigate(out: Path, fail_on: str, show_code: bool, replay: bool, **options: Any) -> int:
+def investigate(out: Path, fail_on: str, code: Code, pdf: bool, replay: bool, **options: Any) -> int:
     """Run the incident notebook and write its report.
 
     What is printed on stdout is the path of the report.
@@ -30,7 +34,8 @@ def investigate(out: Path, fail_on: str, show_code: bool, replay: bool, **option
 
     target = target_of(options)
     named(target)
-    run = runs.investigate(target, out, fail_on=fail_on, show_code=show_code, replay=replay, say=say)
+    wanted = runs.Options(fail_on=fail_on, code=code, pdf=pdf, say=say)
+    run = runs.investigate(target, out, options=wanted, replay=replay)
     tell(run)
     return run.exit_code
 
@@ -45,8 +50,9 @@ def investigate(out: Path, fail_on: str, show_code: bool, replay: bool, **option
 @click.option("--healthy", is_flag=True, help="Build the same project without the fault.")
 @REPLAY
 @OUT
-@SHOW_CODE
-def demo(keep: Path | None, healthy: bool, replay: bool, out: Path, show_code: bool) -> int:
+@CODE
+@PDF
+def demo(keep: Path | None, healthy: bool, replay: bool, out: Path, code: Code, pdf: bool) -> int:
     """Build a real incident on a throwaway PostgreSQL.
 
     Its migrations really run; then it is investigated, and the path of the report is printed.
@@ -58,8 +64,10 @@ def demo(keep: Path | None, healthy: bool, replay: bool, out: Path, show_code: b
       rcakit demo --keep adm-demo && cd adm-demo && rcakit check
     """
     from rcakit import tour
+    from rcakit.report.runs import Options
 
-    run = tour.demo(keep, out, healthy=healthy, replay=replay, show_code=show_code, say=say)
+    options = Options(code=code, pdf=pdf, say=say)
+    run = tour.demo(keep, out, healthy=healthy, replay=replay, options=options)
     if keep is not None:
         click.echo(tour.after_demo(keep), err=True)
     tell(run)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from rcakit.cli.shared import FAIL_ON, OUT, SHOW_CODE, say, tell
+from rcakit.cli.shared import CODE, FAIL_ON, OUT, PDF, say, tell
+
+if TYPE_CHECKING:
+    from rcakit.report.render import Code
 
 
 @click.command()
@@ -35,7 +39,8 @@ from rcakit.cli.shared import FAIL_ON, OUT, SHOW_CODE, say, tell
     help="Stop it when one cell takes this long.",
 )
 @FAIL_ON
-@SHOW_CODE
+@CODE
+@PDF
 def run(
     notebook: str,
     assignments: tuple[str, ...],
@@ -43,7 +48,8 @@ def run(
     timeout: float,
     cell_timeout: float | None,
     fail_on: str,
-    show_code: bool,
+    code: Code,
+    pdf: bool,
 ) -> int:
     """Run a notebook and write its report, however it ends.
 
@@ -59,7 +65,7 @@ def run(
     from rcakit.report import params, runs
 
     options = runs.Options(
-        fail_on=fail_on, show_code=show_code, cell_timeout=cell_timeout, total_timeout=timeout, say=say
+        fail_on=fail_on, code=code, pdf=pdf, cell_timeout=cell_timeout, total_timeout=timeout, say=say
     )
     done = runs.execute(params.find(notebook), assignments, out, options)
     say(f"status: {done.status}")

@@ -86,7 +86,14 @@ FORMAT = click.option(
 REPLAY = click.option(
     "--replay", is_flag=True, help="Also run its migrations on a throwaway server, and prove the causes."
 )
-SHOW_CODE = click.option("--show-code", is_flag=True, help="Leave code and SQL unfolded in the report.")
+CODE = click.option(
+    "--show-code/--no-code",
+    "code",
+    default=None,
+    callback=lambda _, __, wanted: {None: "folded", True: "open", False: "none"}[wanted],
+    help="Unfold code and SQL in the report, or leave them out [default: folded].",
+)
+PDF = click.option("--pdf", is_flag=True, help="Also print the report, to report.pdf.")
 
 
 def target_of(options: dict[str, Any]) -> Target:

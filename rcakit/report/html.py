@@ -100,6 +100,14 @@ def details(summary: object, *content: object, id_: str | None = None, open_: bo
     return tag("details", tag("summary", summary), *content, id=id_, open=open_)
 
 
+def source(content: Html, instead: object = "") -> Html:
+    """Code or SQL, between marks by which the renderer leaves it out where it is not wanted.
+
+    No text can hold such a mark: `<` is escaped in all of it.
+    """
+    return Html(f"<!--code-->{content}<!--else-->{esc(instead)}<!--end-->")
+
+
 def pre(text: str) -> Html:
     """Code in lines; long ones wrap."""
     return Html(f"<pre>{lines(text)}</pre>")

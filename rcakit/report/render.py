@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bleach  # type: ignore[import-untyped]
 from nbconvert.exporters import HTMLExporter, TemplateExporter
@@ -21,7 +21,7 @@ from nbconvert.filters.ansi import strip_ansi
 from nbformat import NotebookNode
 
 from rcakit.report import pages
-from rcakit.report.html import Html, details, esc, pre, tag
+from rcakit.report.html import Html, details, esc, pre, source, tag
 
 _HERE = Path(__file__).parent
 _TAGS = frozenset(
@@ -65,6 +65,7 @@ _TAGS = frozenset(
     ]
 )
 _ATTRIBUTES = {"a": ["href", "title"], "td": ["colspan", "rowspan"], "th": ["scope", "colspan", "rowspan"]}
+Code = Literal["folded", "open", "none"]
 _ASIDE = {"parameters", "injected-parameters", "notebook-only"}
 _REASONS = {
     "failed": "This run failed",
@@ -93,10 +94,11 @@ class Failure:
     hint: str = ""
 
 
-def page(notebook: NotebookNode, *, failure: Failure | None = None, show_code: bool = False) -> str:
+def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code = "folded") -> str:
     """The HTML page of a notebook, executed as far as it came.
 
-    `failure` puts a banner on top that says why the run is not whole, what was done and what was not.
+    `failure` puts a banner on top that says why the run is not whole, what was done and what was not. `code` is what
+    becomes of code and SQL; where it is folded, the notebook's own parameter `show_code` unfolds it.
     """
     given = notebook.metadata.get("papermill", {}).get("parameters", {})
     opens = _openings(notebook)
@@ -110,12 +112,15 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, show_code: b
             "not_run": not_run,
             "aside": _aside(notebook),
             "banner": _banner(failure, notebook, opens, not_run) if failure else "",
-            "show_code": show_code or bool(given.get("show_code")),
+            "code": "open" if code == "folded" and given.get("show_code") else code,
         }
     }
-    return _OPTIONAL.sub("", _exporter().from_notebook_node(notebook, resources=resources)[0])
+    markup = _exporter().from_notebook_node(notebook, resources=resources)[0]
+    return _OPTIONAL.sub("", _SOURCE.sub(r"\2" if code == "none" else r"\1", markup))
 
 
+_SOURCE = re.compile(r"<!--code-->(.*?)<!--else-->(.*?)<!--end-->", re.DOTALL)
+"""What `html.source` marked; a mark in foreign markup would have been taken out with all its comments."""
 _OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|li|dt|dd)>")
 """End tags that HTML lets one leave out, a tenth of a page of tables; text cannot hold them, it is escaped.
 https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
@@ -186,7 +191,8 @@ def _plain(text: str) -> str:
 
 def _error(output: NotebookNode) -> Html:
     trace = pre(_plain("\n".join(output.traceback)))
-    return details(f"{output.ename}: {output.evalue.partition(chr(10))[0]}", trace)
+    said = f"{output.ename}: {output.evalue.partition(chr(10))[0]}"
+    return source(details(said, trace), tag("p", said))
 
 
 def _title(notebook: NotebookNode) -> str:

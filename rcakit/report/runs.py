@@ -11,13 +11,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcakit import __version__, document
-from rcakit.report import execution, folders, index, params, render
+from rcakit.errors import RcaError
+from rcakit.report import execution, folders, index, params, pdf, render
 from rcakit.report.folders import demand_room as demand_room
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Options:
 
     target
         names the folder of the runs; "" takes the target that the parameters name, else the notebook's name.
+    code
+        "folded", "open" or "none": what becomes of code and SQL in the report.
+    pdf
+        also print it, to report.pdf.
     cell_timeout, total_timeout
         seconds; None is no limit.
     env
@@ -66,7 +71,8 @@ class Options:
     target: str = ""
     incident: str = ""
     fail_on: str = "warning"
-    show_code: bool = False
+    code: render.Code = "folded"
+    pdf: bool = False
     cell_timeout: float | None = None
     total_timeout: float | None = 900
     env: Mapping[str, str] = field(default_factory=dict)
@@ -77,10 +83,8 @@ def investigate(
     target: Target,
     out: Path,
     *,
-    fail_on: str = "warning",
-    show_code: bool = False,
+    options: Options | None = None,
     replay: bool = False,
-    say: Callable[[str], None] = lambda _: None,
     conninfo: str = "",
 ) -> Run:
     """Run the incident notebook on a target. `conninfo` is that of a server which is running already.
@@ -89,22 +93,15 @@ def investigate(
 
     Raises ConfigError for parameters the notebook refuses; whatever goes wrong later is in the Run.
     """
-    values = _of_target(target, show_code) | ({"replay": True} if replay else {})
+    values = _of_target(target) | ({"replay": True} if replay else {})
     if conninfo:
         values = {key: value for key, value in values.items() if key != "service"} | {"dsn_env": RUN_DSN}
     env = {RUN_DSN: conninfo} if conninfo else {}
-    options = Options(
-        target=target.name,
-        incident=target.incident.id,
-        fail_on=fail_on,
-        show_code=show_code,
-        env=env,
-        say=say,
-    )
+    options = replace(options or Options(), target=target.name, incident=target.incident.id, env=env)
     return execute(params.find("10_incident_report"), values, out, options)
 
 
-def _of_target(target: Target, show_code: bool) -> dict[str, Any]:
+def _of_target(target: Target) -> dict[str, Any]:
     """The parameters that make the notebook investigate this target."""
     files = (target.root / name for name in ("rcakit.toml", "pyproject.toml"))
     values: dict[str, Any] = {
@@ -115,7 +112,6 @@ def _of_target(target: Target, show_code: bool) -> dict[str, Any]:
         "settings": target.settings,
         "python": target.interpreter,
         "schemas": list(target.schemas),
-        "show_code": show_code,
     }
     return {key: value for key, value in values.items() if value}
 
@@ -126,19 +122,23 @@ def execute(
     """Execute and render one notebook. `parameters` are values, or `name=value` texts to be read by type.
 
     Raises ConfigError for a notebook that cannot be read, for parameters its model refuses and for an `out` that
-    cannot be written, and RcaError when writing fails later; any other run that has begun ends in a folder.
+    cannot be written, MissingExtra when a PDF is wanted and nothing can print, and RcaError when writing fails later;
+    any other run that has begun ends in a folder.
     """
     options = options or Options()
+    if options.pdf:
+        pdf.demand()
     model = params.of_notebook(notebook)
     checked = (
         params.validate(model, parameters)
         if isinstance(parameters, Mapping)
         else params.parse(model, parameters)
     )
-    target = options.target or _target_of(checked) or notebook.stem
-    job = _Job(notebook, hashlib.sha256(notebook.read_bytes()).hexdigest(), checked, target, options)
+    if not options.target:
+        options = _named(options, checked, notebook)
+    job = _Job(notebook, hashlib.sha256(notebook.read_bytes()).hexdigest(), checked, options)
     started = datetime.now(UTC)
-    with folders.reserved(out, job.target, started) as part:
+    with folders.reserved(out, job.options.target, started) as part:
         run = _run(job, part, started)
     _list(out, options.say)
     return run
@@ -157,17 +157,17 @@ class _Job:
     notebook: Path
     digest: str
     parameters: params.Parameters
-    target: str
     options: Options
 
 
-def _target_of(checked: params.Parameters) -> str:
-    """The name of the target that a notebook's parameters name, "" when they name none. Raises ConfigError."""
+def _named(options: Options, checked: params.Parameters, notebook: Path) -> Options:
+    """With target and incident as the parameters name them, else the notebook's name. Raises ConfigError."""
     from rcakit.target import load
 
     if not isinstance(checked, params.OnTarget):
-        return ""
-    return load(checked.config or None, dsn_env=checked.dsn_env, service=checked.service).name
+        return replace(options, target=notebook.stem)
+    target = load(checked.config or None, dsn_env=checked.dsn_env, service=checked.service)
+    return replace(options, target=target.name, incident=target.incident.id)
 
 
 def _run(job: _Job, part: Path, started: datetime) -> Run:
@@ -183,9 +183,20 @@ def _run(job: _Job, part: Path, started: datetime) -> Run:
     )
     run, failure = _judged(job, part, failure)
     _describe(job, part, run, started)
-    page = render.page(nb, failure=failure, show_code=options.show_code)
+    page = render.page(nb, failure=failure, code=options.code)
     (part / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
+    if options.pdf:
+        _print(page, part / "report.pdf", options.say)
     return run
+
+
+def _print(page: str, path: Path, say: Callable[[str], None]) -> None:
+    """A printer that fails takes nothing from the run: the page is there, and the failure is said."""
+    say("printing ...")
+    try:
+        pdf.write(page, path)
+    except RcaError as error:
+        say(f"{error.what} - {error.hint}")
 
 
 def _judged(job: _Job, part: Path, failure: render.Failure | None) -> tuple[Run, render.Failure | None]:
@@ -196,10 +207,10 @@ def _judged(job: _Job, part: Path, failure: render.Failure | None) -> tuple[Run,
     if failure is not None:
         if not saved.exists():  # it comes last: what there is of the evidence is not whole
             shutil.rmtree(part / "evidence", ignore_errors=True)
-        _write(saved, document.failed(failure.status, failure.reason, job.target, provenance))
+        _write(saved, document.failed(failure.status, failure.reason, job.options.target, provenance))
         return Run(id_, failure.status, part.with_name(id_), 2, failure.reason), failure
     if not saved.exists():
-        _write(saved, document.unjudged(job.target, provenance))
+        _write(saved, document.unjudged(job.options.target, provenance))
     found = json.loads(saved.read_text(encoding="utf-8"))
     return Run(id_, found["status"], part.with_name(id_), exit_code(found, job.options.fail_on)), None
 
@@ -237,7 +248,7 @@ def _describe(job: _Job, part: Path, run: Run, started: datetime) -> None:
         "id": run.id,
         "status": run.status,
         "reason": run.reason,
-        "target": job.target,
+        "target": job.options.target,
         "incident": job.options.incident,
         "exit_code": run.exit_code,
         "started": started.isoformat(),

@@ -13,7 +13,7 @@ from itertools import islice
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
-from rcakit.report.html import Html, attribute, between, code, details, esc, join, pre, tag, when
+from rcakit.report.html import Html, attribute, between, code, details, esc, join, pre, source, tag, when
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,7 @@ def evidence(item: Evidence, *, limit: int = LIMIT, open_: bool = False, below: 
     summary = join(tag("b", item.id), " ", item.name, " ", tag("small", number))
     asked = join(when(item.taken_at), f" UTC · {item.seconds:.3f} s · as ", code(item.role))
     facts = tag("p", asked, f" · with {item.params}" if item.params else "", class_="meta")
-    sql = pre(item.sql.strip())
+    sql = source(pre(item.sql.strip()))
     return details(summary, facts, sql, _answer(item, limit), below, id_=item.id, open_=open_)
 
 

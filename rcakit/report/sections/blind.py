@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rcakit import blindness
 from rcakit.report import tables
-from rcakit.report.html import Html, breakable, chip, code, details, join, pre, tag
+from rcakit.report.html import Html, breakable, chip, code, details, join, pre, source, tag
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def tests(case: Case, audit: Audit | None = None) -> Html:  # noqa: PT028  not a
     parts = [_rows(audit), score(audit), _each(audit)]
     if audit.proposed:
         parts.append(
-            details(f"The tests that would have seen it: {audit.proposed_path}", pre(audit.proposed))
+            source(details(f"The tests that would have seen it: {audit.proposed_path}", pre(audit.proposed)))
         )
     return join(*parts)
 

@@ -13,7 +13,7 @@ from rcakit import rehearsal as rehearsals
 from rcakit import remedy
 from rcakit.errors import Refused
 from rcakit.report import tables
-from rcakit.report.html import Html, chip, code, details, join, pre, tag
+from rcakit.report.html import Html, chip, code, details, join, pre, source, tag
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def files(case: Case, option: str = "A") -> Html:
     found = _built(case, option)
     if isinstance(found, str):
         return common.nothing(f"Option {option} is refused: {found}.")
-    folded = [details(code(each.path), pre(each.text)) for each in found.files]
+    folded = [source(details(code(each.path), pre(each.text)), code(each.path)) for each in found.files]
     return join(_statements(found.statements), _dependants(found.dependants), *folded)
 
 
@@ -74,7 +74,8 @@ def _statements(rows: Sequence[Statement]) -> Html:
     style = tables.Style(
         "Statements, in one transaction", noun="statement", limit=30, cards=True, source="repair.sql"
     )
-    return tables.records(rows, style, columns)
+    number = common.plural(len(rows), "statement")
+    return source(tables.records(rows, style, columns), tag("p", f"{number}, in one transaction."))
 
 
 def _dependants(rows: Sequence[str]) -> Html:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from rcakit.report import figures, tables
-from rcakit.report.html import Html, between, breakable, chip, code, details, join, pre, tag
+from rcakit.report.html import Html, between, breakable, chip, code, details, join, pre, source, tag
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def _where_sql_is(item: Evidence) -> Html:
         and file.read_text(encoding="utf-8").strip() == item.sql.strip()
     ):
         return code(f"rcakit/sql/{item.name}.sql")
-    return code(" ".join(item.sql.split())) if len(item.sql) < 160 else pre(item.sql.strip())
+    short = len(item.sql) < 160
+    return source(code(" ".join(item.sql.split())) if short else pre(item.sql.strip()), "left out")
 
 
 def _groups(items: Iterable[Evidence]) -> list[list[Evidence]]:
@@ -187,7 +188,7 @@ def _asked(row: Verdict) -> object:
     if guard.kind == "exception":
         return f"a handler that swallows {common.listed(guard.swallows) or 'errors'}"
     if not guard.relations:
-        return code(guard.condition)
+        return source(code(guard.condition), "a condition")
     return join("absence of " if guard.negated else "", *(code(name) for name in guard.relations))
 
 
