@@ -1,25 +1,30 @@
-"""`rcakit check`: the rules alone."""
+"""`rcakit check`: the rules alone, in the words of whoever reads them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcakit.cli.shared import FAIL_ON, FORMAT, read_case, target_of, target_options
+from rcakit.cli.shared import FAIL_ON, read_case, target_of, target_options
+
+if TYPE_CHECKING:
+    from rcakit.case import Case
+
+FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 
 
 @click.command()
 @target_options
-@FORMAT
+@click.option("--format", "fmt", type=click.Choice(FORMATS), default="text", show_default=True)
 @FAIL_ON
 def check(fmt: str, fail_on: str, **options: Any) -> int:
     """List what is wrong, and why.
 
-    The rules alone, without a notebook: quick enough for CI. Nothing is written anywhere.
+    The rules alone, without a notebook: quick enough for CI. The result goes to stdout, progress to stderr.
 
     \b
-    Exit codes:
+    Exit codes, the same in every format:
       0  nothing at or above --fail-on
       1  findings at or above --fail-on
       2  it could not run, or could not check everything
@@ -27,11 +32,17 @@ def check(fmt: str, fail_on: str, **options: Any) -> int:
     Example:
       rcakit check --dsn-env DATABASE_URL --project . --settings config.settings --format json
     """
-    from rcakit import document, text
-
     case = read_case(target_of(options))
-    if fmt == "json":
-        click.echo(document.dumps(document.document(case), ascii_only=True), nl=False)
-    else:
-        click.echo(text.findings(case), nl=False)
+    click.echo(_rendered(case, fmt, fail_on), nl=False)
     return case.exit_code(fail_on)
+
+
+def _rendered(case: Case, fmt: str, fail_on: str) -> str | bytes:
+    """Text for a terminal; bytes for a program: what reads a format decides its encoding, not the locale."""
+    from rcakit import document, exports, text
+
+    if fmt == "text":
+        return text.findings(case)
+    if fmt == "json":
+        return document.dumps(document.document(case), ascii_only=True)
+    return exports.FORMATS[fmt](exports.checked(case, fail_on)).encode()
