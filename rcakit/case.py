@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcakit import (
+    baseline,
     catalog,
     causes,
     counterfactual,
@@ -90,6 +91,8 @@ class Case:
         """The project's migrations may be run on a scratch server: its code runs, so somebody has to ask for it."""
         self.reverse = False
         """A replay also undoes each migration and does it again."""
+        self.baseline: baseline.Baseline | None = None
+        """Findings that were known before; set it before the findings are asked for."""
         self.on_step: OnStep | None = None
         """Called before each migration of a replay: its label, its number, how many there are."""
         self.say: Callable[[str], None] = lambda _: None
@@ -228,8 +231,19 @@ class Case:
         return any(finding.code in PLACEMENT | GATE for finding in found)
 
     @property
-    def findings(self) -> Rows[Finding]:
+    def standing(self) -> Rows[Finding]:
+        """Every finding that is not waived, known or not."""
         return Rows(self._judged[0])
+
+    @cached_property
+    def parted(self) -> baseline.Parted:
+        """The standing findings held against the baseline."""
+        return baseline.part(self.baseline, self.standing)
+
+    @property
+    def findings(self) -> Rows[Finding]:
+        """What stands and was not known before."""
+        return Rows(self.parted.new)
 
     @property
     def waived(self) -> Rows[waivers.Waived]:
@@ -282,7 +296,7 @@ class Case:
     @property
     def unread(self) -> Rows[Unread]:
         """What could not be read or evaluated, and why: never the same as clean."""
-        rows = (self.checked if self._concerned(self.findings) else self.accounts).unread
+        rows = (self.checked if self._concerned(self.standing) else self.accounts).unread
         return Rows(dict.fromkeys((*rows, *(self.replayed.gaps if self.replayed else ()))))
 
     @property

@@ -33,10 +33,21 @@ def document(case: Case) -> dict[str, Any]:
             }
             for row in case.waived
         ],
+        "baseline": baseline(case),
         "causes": [cause(row) for row in case.causes],
         "unread": [unread(row) for row in case.unread],
         **replay(case),
         "provenance": dict(case.provenance),
+    }
+
+
+def baseline(case: Case) -> dict[str, Any] | None:
+    """What was known before, and what of that is not found now; None without a baseline."""
+    if case.baseline is None:
+        return None
+    return {
+        "known": [finding(row) for row in case.parted.known],
+        "gone": [row.model_dump() for row in case.parted.gone],
     }
 
 
@@ -97,6 +108,7 @@ def _without_a_case(
         "accounts": {},
         "findings": [],
         "waived": [],
+        "baseline": None,
         "causes": [],
         "unread": [unread(why)],
         "steps": [],

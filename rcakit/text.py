@@ -14,6 +14,7 @@ import click
 from rcakit.names import visible
 
 if TYPE_CHECKING:
+    from rcakit.baseline import Entry
     from rcakit.case import Case
     from rcakit.causes import Cause
     from rcakit.facts import Finding, Unread, Where
@@ -30,6 +31,8 @@ def findings(case: Case) -> str:
         parts.append(_causes(case.causes))
     if case.unread:
         parts.append(_unread(case.unread))
+    if case.parted.gone:
+        parts.append(_gone(case.parted.gone))
     return "\n".join([*parts, _summary(case)])
 
 
@@ -82,11 +85,18 @@ def _unread(rows: Iterable[Unread]) -> str:
     return "".join(lines)
 
 
+def _gone(entries: Iterable[Entry]) -> str:
+    head = click.style("in the baseline, and not found now", bold=True)
+    return f"{head}\n" + "".join(f"  {visible(str(entry))}\n" for entry in entries)
+
+
 def _summary(case: Case) -> str:
     counts = {level: sum(row.severity == level for row in case.findings) for level in _COLOURS}
     said = [_count(number, level) for level, number in counts.items() if number] or ["nothing found"]
     if case.waived:
         said.append(f"{len(case.waived)} waived")
+    if case.parted.known:
+        said.append(f"{len(case.parted.known)} known")
     if blocked := sum(row.blocking for row in case.unread):
         said.insert(0, f"{_count(blocked, 'place')} could not be checked")
     server = case.observed.server

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rcakit import causes, intent, placement, rules
+from rcakit.baseline import Parted
 from rcakit.evidence import Evidence
 from rcakit.facts import (
     Accounts,
@@ -104,6 +105,8 @@ def make_case(*, healthy: bool = False, hostile: bool = False, empty: bool = Fal
         timeline=() if empty else _timeline(evil),
         replayed=None,
         matrix=None,
+        baseline=None,
+        parted=Parted(findings),
         worlds=(),
         run_id="20260205T093000Z-3f9c",
         started=NOW,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcakit.cli.shared import FAIL_ON, read_case, target_of, target_options
+from rcakit.cli.shared import FAIL_ON, read_case, say, target_of, target_options
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -18,7 +19,21 @@ FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 @target_options
 @click.option("--format", "fmt", type=click.Choice(FORMATS), default="text", show_default=True)
 @FAIL_ON
-def check(fmt: str, fail_on: str, **options: Any) -> int:
+@click.option(
+    "--baseline",
+    "known",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Count only what is not in this file.",
+)
+@click.option(
+    "--write-baseline",
+    "written",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what is found now to this file, and count it as known.",
+)
+def check(fmt: str, fail_on: str, known: Path | None, written: Path | None, **options: Any) -> int:
     """List what is wrong, and why.
 
     The rules alone, without a notebook: quick enough for CI. The result goes to stdout, progress to stderr.
@@ -32,7 +47,19 @@ def check(fmt: str, fail_on: str, **options: Any) -> int:
     Example:
       rcakit check --dsn-env DATABASE_URL --project . --settings config.settings --format json
     """
+    from rcakit import baseline
+
+    if known and written:
+        raise click.UsageError("--baseline reads a file, --write-baseline writes it anew: give one of them")
+    before = baseline.read(known) if known else None
     case = read_case(target_of(options))
+    case.baseline = before
+    if written:
+        case.baseline = baseline.of(case.standing)
+        baseline.write(written, case.baseline)
+        say(f"known from now on, by {written}: {len(case.baseline.findings)}")
+    if case.parted.gone and fmt != "text":
+        say("in the baseline, and not found now: " + ", ".join(map(str, case.parted.gone)))
     click.echo(_rendered(case, fmt, fail_on), nl=False)
     return case.exit_code(fail_on)
 

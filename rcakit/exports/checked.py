@@ -110,9 +110,10 @@ def checked(case: Case, fail_on: str = "warning") -> Checked:
 
 def _entries(case: Case) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     """Standing and accepted, with fingerprints that no two of them share."""
-    found = [*case.findings, *(row.finding for row in case.waived)]
+    found = [*case.findings, *(row.finding for row in case.waived), *case.parted.known]
     reasons = [("", False)] * len(case.findings)
     reasons += [(visible(row.reason), row.until is None) for row in case.waived]
+    reasons += [("known before: it is in the baseline", False)] * len(case.parted.known)
     entries = [
         Entry(finding, mark, *reason)
         for finding, mark, reason in zip(found, fingerprints(found), reasons, strict=True)
