@@ -25,6 +25,7 @@ from rcakit import (
     causes,
     counterfactual,
     evidence,
+    filesonly,
     guards,
     intent,
     outcome,
@@ -85,8 +86,12 @@ class Reading:
 class Case:
     """One investigation of one target. Attributes are read when first used, and then kept."""
 
-    def __init__(self, target: Target, run_id: str | None = None, *, replay: bool = False) -> None:
+    def __init__(
+        self, target: Target, run_id: str | None = None, *, replay: bool = False, static: bool = False
+    ) -> None:
         self.target = target
+        self.static = static
+        """The files alone are read: no database is asked, nothing of the project is run."""
         self.replays = replay
         """The project's migrations may be run on a scratch server: its code runs, so somebody has to ask for it."""
         self.reverse = False
@@ -109,6 +114,8 @@ class Case:
     def declared(self) -> Declared:
         """The models and migrations: live where the target names an interpreter, from the files else."""
         project = self.project
+        if self.static:
+            return self.reading.accounts.declared
         if self.target.interpreter is None:
             return django_static.read(project, settings=self.target.settings)
         try:
@@ -122,6 +129,13 @@ class Case:
     @cached_property
     def reading(self) -> Reading:
         """Everything the database is asked, in one transaction."""
+        if self.static:
+            target = self.target
+            return Reading(
+                filesonly.accounts(self.project, target.settings, target.expected_schemas, self.claims),
+                (),
+                (),
+            )
         named(self.target)  # a missing name is told at once, not after the project was read
         found, unread = guards_of(self.declared)
         checked, unread_gates = gates.read(self.project)
@@ -218,11 +232,17 @@ class Case:
 
     # ------------------------------------------------------------ what follows
 
+    @property
+    def asked(self) -> tuple[rules.Rule, ...]:
+        """The rules that have what they need: a replay and a database are not always there."""
+        missing = {"database", "replay"} if self.static else set() if self.replays else {"replay"}
+        return tuple(rule for rule in rules.RULES if rule.needs not in missing)
+
     @cached_property
     def _judged(self) -> tuple[tuple[Finding, ...], tuple[waivers.Waived, ...]]:
-        found = rules.run(self.accounts)
+        found = rules.run(self.accounts, self.asked)
         if self._concerned(found):  # only now is there something that tests and tasks could have noticed
-            found = rules.run(self.checked)
+            found = rules.run(self.checked, self.asked)
         return waivers.apply(found, self.target.waivers, self.project, self.started.date())
 
     @staticmethod
@@ -238,7 +258,11 @@ class Case:
     @cached_property
     def parted(self) -> baseline.Parted:
         """The standing findings held against the baseline."""
-        return baseline.part(self.baseline, self.standing)
+        return baseline.part(
+            self.baseline,
+            self.standing,
+            {rule.code for rule in rules.RULES} - {rule.code for rule in self.asked},
+        )
 
     @property
     def findings(self) -> Rows[Finding]:
@@ -383,17 +407,19 @@ def open_case(
     *,
     run_id: str | None = None,
     replay: bool = False,
+    static: bool = False,
     **options: Any,
 ) -> Case:
     """Open an investigation; nothing is read yet.
 
     `target` is a `Target`, the path of a settings file, or None to look for one; `options` are those of
     `rcakit.target.load` (dsn_env, service, project, settings, python, schemas). `replay` lets the project's
-    migrations run on a scratch server, to see what each really did and to prove the causes. Raises ConfigError.
+    migrations run on a scratch server, to see what each really did and to prove the causes; `static` reads the
+    project's files alone, and asks no database. Raises ConfigError.
     """
     if not isinstance(target, Target):
         target = load(target, **options)
-    return Case(target, run_id, replay=replay)
+    return Case(target, run_id, replay=replay, static=static)
 
 
 def new_run_id(at: datetime) -> str:

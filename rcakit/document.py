@@ -119,6 +119,9 @@ def _without_a_case(
 
 
 def target(case: Case) -> dict[str, Any]:
+    """What was investigated; no database is named where none was asked."""
+    if case.static:
+        return {"name": case.target.name, "incident": case.target.incident.id}
     server = case.observed.server
     return {
         "name": case.target.name,

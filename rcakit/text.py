@@ -99,6 +99,8 @@ def _summary(case: Case) -> str:
         said.append(f"{len(case.parted.known)} known")
     if blocked := sum(row.blocking for row in case.unread):
         said.insert(0, f"{_count(blocked, 'place')} could not be checked")
+    if case.static:
+        return f"{', '.join(said)}: {_count(len(case.declared.models), 'model')}, from the files alone\n"
     server = case.observed.server
     place = f"{visible(server.database)} on PostgreSQL {server.version} as {visible(server.role)}"
     pending = sum(row.verdict == "pending" for row in case.placement)

@@ -107,6 +107,8 @@ def make_case(*, healthy: bool = False, hostile: bool = False, empty: bool = Fal
         matrix=None,
         baseline=None,
         parted=Parted(findings),
+        static=False,
+        asked=rules.RULES,
         worlds=(),
         run_id="20260205T093000Z-3f9c",
         started=NOW,

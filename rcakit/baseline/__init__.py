@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -70,8 +70,11 @@ def of(findings: Iterable[Finding]) -> Baseline:
     return Baseline(findings=tuple(sorted(entries, key=lambda row: (row.code, row.object, row.fingerprint))))
 
 
-def part(baseline: Baseline | None, findings: Iterable[Finding]) -> Parted:
-    """Hold findings against a baseline; without one all of them are new."""
+def part(baseline: Baseline | None, findings: Iterable[Finding], unasked: Container[str] = ()) -> Parted:
+    """Hold findings against a baseline; without one all of them are new.
+
+    What a rule of `unasked` (codes) once found is not gone: nobody looked.
+    """
     found = tuple(findings)
     if baseline is None:
         return Parted(found)
@@ -81,7 +84,11 @@ def part(baseline: Baseline | None, findings: Iterable[Finding]) -> Parted:
     return Parted(
         new=tuple(row for row, known in zip(found, is_known, strict=True) if not known),
         known=tuple(row for row, known in zip(found, is_known, strict=True) if known),
-        gone=tuple(entry for entry in baseline.findings if entry.fingerprint not in marks),
+        gone=tuple(
+            entry
+            for entry in baseline.findings
+            if entry.fingerprint not in marks and entry.code not in unasked
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from rcakit.cli.shared import FAIL_ON, read_case, say, target_of, target_options
 
 if TYPE_CHECKING:
     from rcakit.case import Case
+    from rcakit.target import Target
 
 FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 
@@ -19,6 +20,11 @@ FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 @target_options
 @click.option("--format", "fmt", type=click.Choice(FORMATS), default="text", show_default=True)
 @FAIL_ON
+@click.option(
+    "--static",
+    is_flag=True,
+    help="Read the project's files alone: no database, nothing of the project is run.",
+)
 @click.option(
     "--baseline",
     "known",
@@ -33,7 +39,9 @@ FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
     metavar="FILE",
     help="Write what is found now to this file, and count it as known.",
 )
-def check(fmt: str, fail_on: str, known: Path | None, written: Path | None, **options: Any) -> int:
+def check(
+    fmt: str, fail_on: str, static: bool, known: Path | None, written: Path | None, **options: Any
+) -> int:
     """List what is wrong, and why.
 
     The rules alone, without a notebook: quick enough for CI. The result goes to stdout, progress to stderr.
@@ -43,6 +51,10 @@ def check(fmt: str, fail_on: str, known: Path | None, written: Path | None, **op
       0  nothing at or above --fail-on
       1  findings at or above --fail-on
       2  it could not run, or could not check everything
+
+    With --static the rules that need no database are asked, the others are named as not checked, and that
+    alone is no reason to fail: made for a pre-commit hook.
+
     \b
     Example:
       rcakit check --dsn-env DATABASE_URL --project . --settings config.settings --format json
@@ -52,7 +64,7 @@ def check(fmt: str, fail_on: str, known: Path | None, written: Path | None, **op
     if known and written:
         raise click.UsageError("--baseline reads a file, --write-baseline writes it anew: give one of them")
     before = baseline.read(known) if known else None
-    case = read_case(target_of(options))
+    case = _files_of(target_of(options)) if static else read_case(target_of(options))
     case.baseline = before
     if written:
         case.baseline = baseline.of(case.standing)
@@ -62,6 +74,16 @@ def check(fmt: str, fail_on: str, known: Path | None, written: Path | None, **op
         say("in the baseline, and not found now: " + ", ".join(map(str, case.parted.gone)))
     click.echo(_rendered(case, fmt, fail_on), nl=False)
     return case.exit_code(fail_on)
+
+
+def _files_of(target: Target) -> Case:
+    """A case whose files are read, and nothing else."""
+    from rcakit.case import open_case
+
+    case = open_case(target, static=True)
+    say(f"reading the project {case.project} from its files, no database is asked ...")
+    _ = case.reading
+    return case
 
 
 def _rendered(case: Case, fmt: str, fail_on: str) -> str | bytes:

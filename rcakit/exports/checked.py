@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,12 +50,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One rule that was asked: its code, name, highest severity and documentation in Markdown."""
+    """One rule: its code, name, highest severity and documentation in Markdown."""
 
     code: str
     name: str
     severity: str
     doc: str
+    lacks: str = ""
+    """What it needed and did not have, "" for a rule that was asked."""
 
     @property
     def summary(self) -> str:
@@ -101,7 +103,7 @@ def checked(case: Case, fail_on: str = "warning") -> Checked:
         standing=standing,
         accepted=accepted,
         unread=tuple(case.unread),
-        rules=tuple(_explained(RULES)),
+        rules=tuple(_explained(RULES, case.asked)),
         counted=frozenset(LEVELS[: LEVELS.index(fail_on) + 1] if fail_on in LEVELS else ()),
         prefix=_below(case.project, root),
         anchor=_anchor(case.target.root, case.project, root),
@@ -122,8 +124,11 @@ def _entries(case: Case) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     return tuple(entries[:number]), tuple(entries[number:])
 
 
-def _explained(rules: Sequence[Rule]) -> list[Explained]:
-    rows = [Explained(rule.code, rule.name, rule.severity, rule.doc) for rule in rules]
+def _explained(rules: Sequence[Rule], asked: Collection[Rule]) -> list[Explained]:
+    rows = [
+        Explained(rule.code, rule.name, rule.severity, rule.doc, "" if rule in asked else rule.needs)
+        for rule in rules
+    ]
     return [*rows, Explained(EXPIRED, "expired-waiver", "warning", EXPLANATION)]
 
 

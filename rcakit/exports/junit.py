@@ -1,7 +1,7 @@
 """JUnit XML, which nearly every CI shows as a list of tests.
 
 There is no published standard; this keeps to what the Jenkins xUnit schema and pytest's `xunit2` family share. A rule
-that found nothing is a test that passed, a finding that counts is a failure, one that does not is skipped and says
+that found nothing is a test that passed, one that lacked a database or a replay is skipped; a finding that counts is a failure, one that does not is skipped and says
 why, and what could not be checked is an error: a test that did not get as far as a verdict.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from rcakit.exports.checked import Checked, Entry
+from rcakit.exports.checked import Checked, Entry, Explained
 from rcakit.facts import Unread
 from rcakit.names import visible
 
@@ -20,7 +20,7 @@ def render(checked: Checked) -> str:
     found = {row.finding.code for row in (*checked.standing, *checked.accepted)}
     for rule in checked.rules:
         if rule.code not in found:
-            SubElement(suite, "testcase", classname=f"{rule.code} {rule.name}", name="nothing found")
+            _silent(suite, rule)
     for entry in (*checked.standing, *checked.accepted):
         _finding(suite, checked, entry)
     for row in checked.unread:
@@ -31,6 +31,14 @@ def render(checked: Checked) -> str:
     indent(suites)
     written: bytes = tostring(suites, encoding="us-ascii", xml_declaration=True)
     return written.decode("ascii") + "\n"
+
+
+def _silent(suite: Element, rule: Explained) -> None:
+    """A rule without a finding passed, unless nobody could ask it."""
+    name = f"needs a {rule.lacks}" if rule.lacks else "nothing found"
+    case = SubElement(suite, "testcase", classname=f"{rule.code} {rule.name}", name=name)
+    if rule.lacks:
+        SubElement(case, "skipped", message=f"not asked: it needs a {rule.lacks}")
 
 
 def _finding(suite: Element, checked: Checked, entry: Entry) -> None:

@@ -12,10 +12,12 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Literal
 
 from rcakit.errors import ConfigError
 from rcakit.facts import Accounts, Finding, Severity
 
+Need = Literal["files", "database", "replay"]
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -28,6 +30,8 @@ class Rule:
     severity: Severity
     doc: str
     check: Callable[[Accounts], Iterator[Finding]]
+    needs: Need = "database"
+    """What it cannot judge without, the module's own `NEEDS`: the project's files alone, a database, a replay too."""
 
     @property
     def summary(self) -> str:
@@ -46,7 +50,9 @@ def collect(modules: Iterable[ModuleType]) -> tuple[Rule, ...]:
     rules: dict[str, Rule] = {}
     for module in modules:
         name = module.__name__.rpartition(".")[2].replace("_", "-")
-        rule = Rule(module.CODE, name, module.SEVERITY, inspect.cleandoc(module.__doc__ or ""), module.check)
+        doc = inspect.cleandoc(module.__doc__ or "")
+        needs: Need = getattr(module, "NEEDS", "database")
+        rule = Rule(module.CODE, name, module.SEVERITY, doc, module.check, needs)
         if rule.code in rules:
             raise ImportError(f"rules {rules[rule.code].name} and {name} both claim the code {rule.code}")
         rules[rule.code] = rule
@@ -56,9 +62,9 @@ def collect(modules: Iterable[ModuleType]) -> tuple[Rule, ...]:
 RULES = collect(_walk())
 
 
-def run(accounts: Accounts) -> tuple[Finding, ...]:
-    """Every finding of every rule: the most severe first, then by code, object and place; always the same order."""
-    found = {finding: None for rule in RULES for finding in rule.check(accounts)}
+def run(accounts: Accounts, asked: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
+    """Every finding of the rules: the most severe first, then by code, object and place; always the same order."""
+    found = {finding: None for rule in asked for finding in rule.check(accounts)}
     return tuple(sorted(found, key=_sort_key))
 
 

@@ -43,6 +43,7 @@ from rcakit.facts import Accounts, Finding, Gate, Severity
 
 CODE = "RK801"
 SEVERITY: Severity = "warning"
+NEEDS = "files"
 APP = "rcakit_gate"
 """Label of the Django app that verifies after every migrate."""
 

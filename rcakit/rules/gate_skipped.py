@@ -39,6 +39,7 @@ from rcakit.facts import Accounts, Finding, Severity
 
 CODE = "RK802"
 SEVERITY: Severity = "warning"
+NEEDS = "files"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:

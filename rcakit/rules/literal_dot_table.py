@@ -50,6 +50,7 @@ from rcakit.reach import anywhere, declared_tables, evidence, locate, unclaimed
 
 CODE = "RK101"
 SEVERITY: Severity = "error"
+NEEDS = "files"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:

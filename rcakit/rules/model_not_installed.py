@@ -46,6 +46,7 @@ from rcakit.names import spelling
 
 CODE = "RK104"
 SEVERITY: Severity = "note"
+NEEDS = "files"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ from rcakit.reach import evidence, reached, settled
 
 CODE = "RK306"
 SEVERITY: Severity = "warning"
+NEEDS = "replay"
 
 Shape = tuple[str, bool]
 """Type and NOT NULL."""

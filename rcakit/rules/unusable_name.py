@@ -44,6 +44,7 @@ from rcakit.reach import declared_tables
 
 CODE = "RK103"
 SEVERITY: Severity = "error"
+NEEDS = "files"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:

@@ -48,6 +48,7 @@ from rcakit.rules._effects import listed, migrations
 
 CODE = "RK206"
 SEVERITY: Severity = "warning"
+NEEDS = "replay"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
