@@ -1,14 +1,34 @@
-"""Does a text hold a password? Asked of parameters before they are kept, and of foreign messages before they are shown."""
+"""Does a text hold a password? Asked of parameters before they are kept, and of foreign messages before they are shown.
+
+What looks like one is withheld. What is one, because the environment says so, is blanked wherever somebody else's words
+come in: from the project's code, and from the cells of a notebook.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 _PAIR = re.compile(
     r"""(?ix) (?:^|[\s?&;,{"'(_-]|pg) (?:password|passwd|passphrase|pwd|secret|token|api[_-]?key) ["']? \s* [=:] \s* \S"""
 )
 _URL = re.compile(r"://[^\s/@]*:[^\s@]+@")
 """User and password before a host; a password may hold a slash that was not percent-encoded."""
+
+
+_SECRET_NAME = re.compile(r"(?i)passw|passphrase|pwd|secret|token|api_?key|credential")
+_PASSWORD = re.compile(
+    r"""(?ix) (?<![a-z]) (?:ssl)?password \s* = \s* (?: '((?:[^'\\]|\\.)*)' | ((?:[^\s'\\]|\\.)+) )"""
+)
+_ESCAPED = r"(?:[^0-9A-Za-z]|%[0-9A-Fa-f]{2}|&#?\w{1,6};|\\[ux][0-9A-Fa-f]{2,4}){1,60}?"
+"""What stands for the other characters of a password, however it was quoted: as SQL, JSON, HTML, in a URL."""
+BLANK = "***"
+
+T = TypeVar("T")
 
 
 def looks_secret(text: str) -> bool:
@@ -31,3 +51,77 @@ def withheld(text: str) -> str:
     kind, colon, _ = text.partition(":")
     kept = f"{kind}: " if colon and kind.isidentifier() and not looks_secret(kind) else ""
     return f"{kept}(not shown: it may hold a password)"
+
+
+def known(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The passwords in these variables: whole values where the name says so, and those within connection strings.
+
+    A short or simple word is no secret to look for: blanking it would only spoil what is shown.
+
+    >>> known({"DSN": "host=db password='it''s'", "URL": "postgres://app:s3cret%2Fpw@db/shop", "DB_PASSWORD": "shop"})
+    ('s3cret/pw',)
+    """
+    found = {secret for name, value in environ.items() for secret in _secrets(name, value)}
+    return tuple(sorted((secret for secret in found if _strong(secret)), key=len, reverse=True))
+
+
+def _secrets(name: str, value: str) -> Iterator[str]:
+    if _SECRET_NAME.search(name) and name not in ("PWD", "OLDPWD") and not value.startswith(("/", "~")):
+        yield value
+    if "://" in value:
+        yield from _of_url(value)
+    else:
+        for quoted, plain in _PASSWORD.findall(value):
+            yield re.sub(r"\\(.)", r"\1", quoted or plain)
+
+
+def _of_url(value: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(value)
+        yield unquote(parts.password or "")
+        yield from (text for key, text in parse_qsl(parts.query) if key.endswith("password"))
+    except ValueError:  # no URL after all
+        return
+
+
+def _strong(secret: str) -> bool:
+    return len(re.sub(r"[^0-9A-Za-z]", "", secret)) >= 6 and not re.fullmatch(r"[a-z]+|[A-Z]+|[0-9]+", secret)
+
+
+def blanked(value: T, environ: Mapping[str, str] | None = None) -> T:
+    """The same text, or the same lists and dicts of texts, with the passwords of the environment blanked.
+
+    They are found however they are quoted. `environ` None: this process's own.
+
+    >>> blanked({"said": ["no entry for it\\'s-a-S3cret!"]}, {"PGPASSWORD": "it's-a-S3cret!"})
+    {'said': ['no entry for ***']}
+    """
+    pattern = _pattern(known(os.environ if environ is None else environ))
+    return value if pattern is None else _without(pattern, value)
+
+
+@lru_cache(maxsize=16)
+def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(_spellings, secrets))) if secrets else None
+
+
+def _spellings(secret: str) -> str:
+    """Its letters and digits as they are, and between them whatever stands for the rest."""
+    words = re.findall(r"[0-9A-Za-z]+|[^0-9A-Za-z]+", secret)
+    start, end = (re.escape(words[at]) if not words[at].isalnum() else "" for at in (0, -1))
+    inner = [word if word.isascii() and word.isalnum() else _ESCAPED for word in words]
+    if start:
+        inner[0] = f"(?:{start})?"
+    if end:
+        inner[-1] = f"(?:{end})?"
+    return "".join(inner)
+
+
+def _without(pattern: re.Pattern[str], value: Any) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(BLANK, value)
+    if isinstance(value, dict):
+        return type(value)({key: _without(pattern, each) for key, each in value.items()})
+    if isinstance(value, list):
+        return [_without(pattern, each) for each in value]
+    return value

@@ -179,7 +179,7 @@ class _Child:
     def lines(self) -> Iterator[dict[str, Any]]:
         """What it says, up to its last line. Raises ProjectError when it ends before that, or time runs out."""
         while True:
-            line = json.loads(self._line())
+            line = django_live.without_secrets(json.loads(self._line()))
             if line["kind"] == "end":
                 return
             if line["kind"] == "error":

@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 from psycopg import sql
 
+from rcakit.credentials import blanked
 from rcakit.facts import Suite
 from rcakit.replay import environment
 from rcakit.scratch import SUPERUSER, Server
@@ -205,7 +206,7 @@ def _cases(root: ElementTree.Element) -> Iterator[tuple[str, Outcome]]:
 
 def _reason(said: Path) -> str:
     """The error that ended a run, as far as it can be repeated: messages about imports and settings, else its kind."""
-    lines = said.read_text("utf-8", "replace").split("\n")[-2000:]
+    lines = blanked(said.read_text("utf-8", "replace").split("\n")[-2000:])
     for line in reversed(lines):
         if match := _REASONS.match(line.strip()):
             return f": {match[1]}: {match[2]}"

@@ -62,7 +62,9 @@ def ask(
             f"the project could not be asked on the copy: {type(error).__name__}",
             hint="see that `manage.py check` passes with that interpreter",
         ) from None
-    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    lines: list[dict[str, Any]] = [
+        django_live.without_secrets(json.loads(line)) for line in done.stdout.splitlines()
+    ]
     if not lines or lines[-1]["kind"] != "end":
         raise django_live._silent(interpreter, done.returncode)
     for line in lines:

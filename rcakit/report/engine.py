@@ -33,6 +33,8 @@ from papermill.iorw import write_ipynb  # type: ignore[import-untyped]
 from papermill.log import logger  # type: ignore[import-untyped]
 from traitlets.config import Config
 
+from rcakit.credentials import blanked
+
 Outcome = Literal["ok", "failed", "timeout", "kernel-died", "cancelled"]
 
 _SOCKET_PATH = 90
@@ -96,6 +98,18 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     running: int | None = None
     """Index of the cell under way."""
     died_of = ""
+    environ: Mapping[str, str] = {}
+    """That of the notebook's process: its passwords are blanked in whatever a cell says, also in its traceback."""
+
+    def process_message(self, msg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        content = blanked(msg["content"], self.environ)
+        return super().process_message({**msg, "content": content}, *args, **kwargs)
+
+    async def _check_raise_for_error(
+        self, cell: NotebookNode, cell_index: int, exec_reply: dict[str, Any] | None
+    ) -> None:
+        reply = exec_reply and {**exec_reply, "content": blanked(exec_reply["content"], self.environ)}
+        await super()._check_raise_for_error(cell, cell_index, reply)
 
     def papermill_execute_cells(self) -> None:
         for index, cell in enumerate(self.nb.cells):
@@ -228,6 +242,7 @@ def _connection(directory: Path) -> Config:
 def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, str]) -> None:
     """Execute, and write down how it ended before anything else can go wrong."""
     manager.outcome("failed")
+    client.environ = env
     try:
         client.execute(env=env)
     except CellExecutionError as error:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rcakit.credentials import withheld
+from rcakit.credentials import blanked, withheld
 from rcakit.errors import ProjectError
 from rcakit.facts import Declared, Field, Migration, Model, ModelIndex, Operation, Unread, Where
 from rcakit.sources import django_static
@@ -137,16 +137,17 @@ def _lines(answer: bytes) -> list[Line]:
     lines: list[Line] = []
     for text in answer.splitlines():
         try:
-            lines.append(_without_secrets(json.loads(text)))
+            lines.append(without_secrets(json.loads(text)))
         except ValueError:
             return lines  # cut off in the middle: the missing "end" tells
     return lines
 
 
-def _without_secrets(line: Line) -> Line:
-    """The words of an exception are the project's own, and may hold what its settings hold."""
+def without_secrets(line: dict[str, Any]) -> dict[str, Any]:
+    """What the project's process told. The words of an exception are the project's own, and may hold what its settings
+    hold; what this process's environment knows for a password is blanked in all of them."""
     words = {key: withheld(line[key]) for key in ("error", "reason") if isinstance(line.get(key), str)}
-    return {**line, **words}
+    return blanked({**line, **words})
 
 
 # ------------------------------------------------------------------ failures
