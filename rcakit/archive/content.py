@@ -88,6 +88,15 @@ class Branch(_Read):
     value: bool | None = None
     branch: str
 
+    @property
+    def key(self) -> tuple[int | None, str]:
+        return self.operation, self.condition
+
+    @property
+    def said(self) -> str:
+        """ "true, taken"."""
+        return f"{'unknown' if self.value is None else str(self.value).lower()}, {self.branch}"
+
 
 class Step(_Read):
     """One migration of a replay."""
@@ -96,6 +105,10 @@ class Step(_Read):
     kind: str = Field(alias="class")
     alias: str = "default"
     guards: tuple[Branch, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.migration, self.alias
 
 
 class Placed(_Read):
@@ -108,6 +121,10 @@ class Placed(_Read):
     replayed: str
     observed: str | None
     verdict: str
+
+    @property
+    def key(self) -> str:
+        return self.model
 
 
 class Accounts(_Read):

@@ -93,6 +93,7 @@ def cli() -> None:
 for _command in (
     auditing.audit_tests,
     checking.check,
+    keeping.compare,
     keeping.index,
     repairing.repair,
     replaying.rehearse,

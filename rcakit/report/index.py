@@ -87,7 +87,7 @@ def _runs(incident: str, runs: Sequence[Kept], root: Path) -> Html:
         "Run": lambda kept: _link(kept, root, kept.id),
         "Started": lambda kept: join(when(kept.run.started), " UTC"),
         "Status": lambda kept: join(
-            _status(kept), tag("p", kept.run.reason, class_="meta") if kept.run.reason else ""
+            _status(kept), tag("p", breakable(kept.run.reason), class_="meta") if kept.run.reason else ""
         ),
         "Found": _found,
         "Took": lambda kept: took(kept.run.seconds),
@@ -127,6 +127,8 @@ def took(seconds: float) -> str:
 
 def _odd(found: Archive) -> Html:
     """What lies between the runs: said, since it is not counted above."""
-    rows = [(breakable(odd.folder.relative_to(found.root)), odd.state, odd.why) for odd in found.odd]
+    rows = [
+        (breakable(odd.folder.relative_to(found.root)), odd.state, breakable(odd.why)) for odd in found.odd
+    ]
     style = tables.Style("Folders that are not whole runs", limit=None, cards=True, noun="folder")
     return tag("section", tag("h2", "Not counted"), tables.table(["Folder", "State", "Why"], rows, style))

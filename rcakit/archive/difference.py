@@ -1,0 +1,220 @@
+"""What is different between two investigations of one target: findings that came and went, and the accounts.
+
+A finding that is gone is not always mended: it may have been waived, or the later run may not have been able to see
+it. Both are told apart from `resolved`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from rcakit.archive.content import Branch, Content, Found, Placed, Step, Unread
+from rcakit.archive.kept import Kept
+from rcakit.errors import ConfigError
+from rcakit.rules import replay_differs, way_back_fails
+
+REPLAYED = frozenset({replay_differs.CODE, way_back_fails.CODE})
+"""Findings that only a replay can show."""
+_ACCOUNTS = ("declared", "intended", "recorded", "replayed", "observed", "verdict")
+_CIRCUMSTANCES = {"database": "database", "server_version": "server version", "role": "role"}
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that was `was` and is `now`; None: it is not there."""
+
+    object: str
+    account: str
+    was: str | None
+    now: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two investigations, the later seen from the earlier."""
+
+    new: tuple[Found, ...]
+    resolved: tuple[Found, ...]
+    unchanged: tuple[Found, ...]
+    """As the later one words them."""
+    waived: tuple[Found, ...]
+    """Gone because somebody accepted them since."""
+    untold: tuple[Found, ...]
+    """Gone, but the later one could not have told."""
+    accounts: tuple[Change, ...]
+    steps: tuple[Change, ...]
+    guards: tuple[Change, ...]
+    unread_new: tuple[Unread, ...]
+    unread_gone: tuple[Unread, ...]
+    notes: tuple[str, ...]
+    """Circumstances that differ, a sentence each."""
+
+    @property
+    def blinder(self) -> bool:
+        """Something could not be checked that could be before."""
+        return any(row.blocking for row in self.unread_new)
+
+    @property
+    def exit_code(self) -> int:
+        """1 new findings, 2 none but something could not be checked any more, 0 nothing new."""
+        return 1 if self.new else 2 if self.blinder else 0
+
+    def said(self) -> str:
+        """ "2 new findings, 1 resolved, 14 unchanged"."""
+        counts = {
+            f"new finding{'s' * (len(self.new) != 1)}": self.new,
+            "resolved": self.resolved,
+            "waived": self.waived,
+            "gone but not checked": self.untold,
+            "unchanged": self.unchanged,
+        }
+        said = [f"{len(rows)} {what}" for what, rows in counts.items() if rows]
+        return ", ".join(said) or "nothing found in either"
+
+
+def compare(earlier: Kept, later: Kept) -> Difference:
+    """The later run seen from the earlier. Raises ConfigError for runs of two targets, or one that found nothing out."""
+    for kept in (earlier, later):
+        demand_finished(kept)
+    if earlier.run.target != later.run.target:
+        raise ConfigError(
+            f"{earlier.id} is a run of {earlier.run.target}, {later.id} one of {later.run.target}",
+            hint="what is new in one target says nothing about another: give two runs of the same",
+        )
+    return difference(earlier.content, later.content)
+
+
+def demand_finished(kept: Kept) -> None:
+    """Raises ConfigError for a run that ended before it could judge anything."""
+    if not kept.finished:
+        reason = kept.run.reason or "it saved no case"
+        raise ConfigError(
+            f"{kept.id} cannot be compared, its status is {kept.run.status}: {reason}",
+            hint="give a run that came to its end",
+        )
+
+
+def difference(earlier: Content, later: Content) -> Difference:
+    """What changed between two findings.json."""
+    pairs = list(_pairs(earlier.findings, later.findings))
+    gone = [was for was, now in pairs if now is None and was]
+    accepted = {row.finding.key for row in later.waived}
+    unread = list(_pairs(earlier.unread, later.unread))
+    unread_new = tuple(now for was, now in unread if was is None and now)
+    blind = any(row.blocking for row in unread_new)
+    unreplayed = bool(earlier.steps) and not later.steps
+    waived = [row for row in gone if row.key in accepted]
+    untold = [row for row in gone if row not in waived and (blind or (unreplayed and row.code in REPLAYED))]
+    both = bool(earlier.steps) and bool(later.steps)
+    return Difference(
+        new=tuple(now for was, now in pairs if was is None and now),
+        resolved=tuple(row for row in gone if row not in waived and row not in untold),
+        unchanged=tuple(now for was, now in pairs if was and now),
+        waived=tuple(waived),
+        untold=tuple(untold),
+        accounts=tuple(_placements(earlier, later, replayed=both)),
+        steps=tuple(_steps(earlier.steps, later.steps)) if both else (),
+        guards=tuple(_guards(earlier.steps, later.steps)) if both else (),
+        unread_new=unread_new,
+        unread_gone=tuple(was for was, now in unread if now is None and was),
+        notes=tuple(_notes(earlier, later)),
+    )
+
+
+def _pairs(earlier: Iterable[_Row], later: Iterable[_Row]) -> Iterator[tuple[_Row | None, _Row | None]]:
+    """Rows of the same key side by side, the first with the first; None where a partner is missing."""
+    waiting: dict[Hashable, list[_Row]] = defaultdict(list)
+    for row in earlier:
+        waiting[_key(row)].append(row)
+    for row in later:
+        partners = waiting[_key(row)]
+        yield (partners.pop(0) if partners else None), row
+    for rows in waiting.values():
+        yield from ((row, None) for row in rows)
+
+
+def _key(row: Any) -> Hashable:
+    key: Hashable = row.key
+    return key
+
+
+def _placements(earlier: Content, later: Content, *, replayed: bool) -> Iterator[Change]:
+    """Each table, account by account; the replayed one counts only where both runs replayed."""
+    for was, now in _pairs(earlier.accounts.placement, later.accounts.placement):
+        row = now or was
+        if was is None or now is None:
+            yield Change(
+                row.model if row else "",
+                "declared",
+                was.declared if was else None,
+                now.declared if now else None,
+            )
+            continue
+        for account in _ACCOUNTS:
+            old, new = _value(was, account), _value(now, account)
+            if old != new and (replayed or account != "replayed"):
+                yield Change(now.model, account, old, new)
+
+
+def _value(row: Placed, account: str) -> str | None:
+    value: str | None = getattr(row, account)
+    return value
+
+
+def _steps(earlier: Iterable[Step], later: Iterable[Step]) -> Iterator[Change]:
+    for was, now in _pairs(earlier, later):
+        row = now or was
+        if row and (was is None or now is None or was.kind != now.kind):
+            yield Change(row.migration, row.alias, was.kind if was else None, now.kind if now else None)
+
+
+def _guards(earlier: Iterable[Step], later: Iterable[Step]) -> Iterator[Change]:
+    """Conditions that came out otherwise; those of a migration that is in one run alone are told with it."""
+    for was, now in _pairs(earlier, later):
+        if was and now:
+            yield from _branches(now.migration, was.guards, now.guards)
+
+
+def _branches(migration: str, earlier: Iterable[Branch], later: Iterable[Branch]) -> Iterator[Change]:
+    for was, now in _pairs(earlier, later):
+        row = now or was
+        old, new = was.said if was else None, now.said if now else None
+        if row and old != new:
+            yield Change(migration, row.condition, old, new)
+
+
+def _notes(earlier: Content, later: Content) -> Iterator[str]:
+    for key, name in _CIRCUMSTANCES.items():
+        yield from _differs(name, earlier.target, later.target, key)
+    yield from _differs("declared account", earlier.provenance, later.provenance, "declared account")
+    if bool(earlier.steps) != bool(later.steps):
+        which = "earlier" if earlier.steps else "later"
+        yield f"only the {which} run replayed the migrations: what a replay shows is not compared"
+
+
+def _differs(name: str, earlier: Mapping[str, str], later: Mapping[str, str], key: str) -> Iterator[str]:
+    was, now = earlier.get(key, ""), later.get(key, "")
+    if was != now:
+        yield f"the {name} was {was or 'not known'}, and is {now or 'not known'}"
+
+
+# ------------------------------------------------------------------ closed?
+
+Closing = Literal["closed", "not closed", "could not check"]
+
+
+def closing(found: Difference, later: Content, levels: Iterable[str]) -> Closing:
+    """Whether an incident is over: of these severities, all that was found is gone, nothing is new, all was checked.
+
+    What was waived is not mended, and what could not be checked is never closed.
+    """
+    counted = set(levels)
+    if any(row.severity in counted for row in (*found.new, *found.unchanged, *found.waived)):
+        return "not closed"
+    if any(row.blocking for row in later.unread) or any(row.severity in counted for row in found.untold):
+        return "could not check"
+    return "closed"
