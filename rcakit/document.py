@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rcakit.case import Case
     from rcakit.counterfactual import Matrix
     from rcakit.ledger import Ledger
+    from rcakit.placement import Placement
 
 VERSION = 1
 
@@ -160,18 +161,20 @@ def accounts(case: Case) -> dict[str, Any]:
             "tables": sum(kind in "rpf" for kind in kinds),
             "snapshot": case.observed.server.snapshot,
         },
-        "placement": [
-            {
-                "model": row.model,
-                "declared": row.spelling.db_table,
-                "intended": row.intended and str(row.intended.target),
-                "recorded": row.recorded,
-                "replayed": row.replayed,
-                "observed": row.relation and str(row.relation),
-                "verdict": row.verdict,
-            }
-            for row in case.placement
-        ],
+        "placement": [placed(row) for row in case.placement],
+    }
+
+
+def placed(row: Placement) -> dict[str, Any]:
+    """The five accounts of one declared table."""
+    return {
+        "model": row.model,
+        "declared": row.spelling.db_table,
+        "intended": row.intended and str(row.intended.target),
+        "recorded": row.recorded,
+        "replayed": row.replayed,
+        "observed": row.relation and str(row.relation),
+        "verdict": row.verdict,
     }
 
 

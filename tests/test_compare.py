@@ -21,7 +21,6 @@ from rcakit.errors import ConfigError
 from rcakit.report import comparing
 
 SCHEMA = json.loads((files("rcakit") / "schemas" / "compare.json").read_text())
-LEVELS = ("error", "warning")
 
 
 @pytest.fixture
@@ -226,13 +225,13 @@ def test_a_run_that_is_not_clear(tmp_path: Path, reference: str, what: str, hint
 )
 def test_closed_is_said_of_nothing_less(tmp_path: Path, later: dict[str, Any], verdict: str) -> None:
     was, now = kept(tmp_path, 0, findings=(finding(),)), kept(tmp_path, 1, **later)
-    assert closing(compare(was, now), now.content, LEVELS) == verdict
+    assert closing(compare(was, now), now.content) == verdict
 
 
 def test_what_only_a_replay_shows_is_not_closed_without_one(tmp_path: Path) -> None:
     was = kept(tmp_path, 0, findings=(finding("RK306"),), steps=[step("a.0001", "changed")])
     now = kept(tmp_path, 1)
-    assert closing(compare(was, now), now.content, LEVELS) == "could not check"
+    assert closing(compare(was, now), now.content) == "could not check"
 
 
 # ------------------------------------------------------------------ how it is told

@@ -205,16 +205,19 @@ def _differs(name: str, earlier: Mapping[str, str], later: Mapping[str, str], ke
 # ------------------------------------------------------------------ closed?
 
 Closing = Literal["closed", "not closed", "could not check"]
+CLOSING: dict[Closing, str] = {
+    "closed": "All that was found then is gone, nothing is new, and all was checked.",
+    "not closed": "Something that was found then is still there or only waived, or something is new.",
+    "could not check": "Nothing of it was found again, but not everything could be checked.",
+}
+COUNTED = frozenset({"error", "warning"})
+"""Severities that keep an incident open; notes do not."""
 
 
-def closing(found: Difference, later: Content, levels: Iterable[str]) -> Closing:
-    """Whether an incident is over: of these severities, all that was found is gone, nothing is new, all was checked.
-
-    What was waived is not mended, and what could not be checked is never closed.
-    """
-    counted = set(levels)
-    if any(row.severity in counted for row in (*found.new, *found.unchanged, *found.waived)):
+def closing(found: Difference, later: Content) -> Closing:
+    """Whether an incident is over. What was waived is not mended, and what could not be checked is never closed."""
+    if any(row.severity in COUNTED for row in (*found.new, *found.unchanged, *found.waived)):
         return "not closed"
-    if any(row.blocking for row in later.unread) or any(row.severity in counted for row in found.untold):
+    if any(row.blocking for row in later.unread) or any(row.severity in COUNTED for row in found.untold):
         return "could not check"
     return "closed"

@@ -103,6 +103,18 @@ def archive(root: Path) -> Archive:
     return Archive(root, tuple(runs), tuple(item for item in found if isinstance(item, Odd)))
 
 
+def before(directory: Path, target: str) -> tuple[Kept | None, int]:
+    """The latest run of a target in its folder that can be compared, and how many after it cannot."""
+    skipped = 0
+    for folder in reversed(list(_directories(directory))):
+        found = read(folder)
+        if isinstance(found, Kept) and found.run.target == target:
+            if found.finished:
+                return found, skipped
+            skipped += 1
+    return None, skipped
+
+
 def _directories(place: Path) -> Iterator[Path]:
     """The directories in a directory by name, links to some too; nothing when it is not there."""
     if place.is_dir():

@@ -11,6 +11,8 @@ from rcakit.cli.shared import CODE, FAIL_ON, OUT, PDF, REPLAY, say, target_of, t
 
 if TYPE_CHECKING:
     from rcakit.report.render import Code
+    from rcakit.report.runs import Options
+    from rcakit.target import Target
 
 
 @click.command()
@@ -20,10 +22,20 @@ if TYPE_CHECKING:
 @CODE
 @PDF
 @REPLAY
-def investigate(out: Path, fail_on: str, code: Code, pdf: bool, replay: bool, **options: Any) -> int:
+@click.option(
+    "--verify-closed",
+    "verified",
+    metavar="RUN",
+    help="Say whether what that run found is gone; as in compare.",
+)
+def investigate(
+    out: Path, fail_on: str, code: Code, pdf: bool, replay: bool, verified: str | None, **options: Any
+) -> int:
     """Run the incident notebook and write its report.
 
-    What is printed on stdout is the path of the report.
+    What is printed on stdout is the path of the report. With --verify-closed it is what changed since that run, then
+    the verdict; the exit code is 0 closed, 1 not closed or something new, 2 could not check. Errors and warnings
+    count, notes do not; what was waived is not closed.
 
     \b
     Example:
@@ -35,9 +47,25 @@ def investigate(out: Path, fail_on: str, code: Code, pdf: bool, replay: bool, **
     target = target_of(options)
     named(target)
     wanted = runs.Options(fail_on=fail_on, code=code, pdf=pdf, say=say)
+    if verified is not None:
+        return _verify(verified, target, out, wanted, replay)
     run = runs.investigate(target, out, options=wanted, replay=replay)
     tell(run)
     return run.exit_code
+
+
+def _verify(reference: str, target: Target, out: Path, options: Options, replay: bool) -> int:
+    from rcakit.archive import telling
+    from rcakit.archive.difference import CLOSING
+    from rcakit.report import closing
+
+    was = closing.incident(reference, out, target)
+    done = closing.verify(was, target, out, options=options, replay=replay)
+    if done.now is not None and done.difference is not None:
+        click.echo(telling.text(was, done.now, done.difference), nl=False)
+    click.echo(f"{done.verdict}: {CLOSING[done.verdict] if done.now else 'the run did not come to its end'}")
+    tell(done.run)
+    return done.exit_code
 
 
 @click.command()

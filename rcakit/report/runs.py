@@ -96,8 +96,9 @@ def investigate(
     values = _of_target(target) | ({"replay": True} if replay else {})
     if conninfo:
         values = {key: value for key, value in values.items() if key != "service"} | {"dsn_env": RUN_DSN}
-    env = {RUN_DSN: conninfo} if conninfo else {}
-    options = replace(options or Options(), target=target.name, incident=target.incident.id, env=env)
+    options = options or Options()
+    env = {**options.env, **({RUN_DSN: conninfo} if conninfo else {})}
+    options = replace(options, target=target.name, incident=target.incident.id, env=env)
     return execute(params.find("10_incident_report"), values, out, options)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rcakit.report import figures, tables
 from rcakit.report.html import Html, breakable, chip, code, details, join, tag, when
-from rcakit.report.sections import common
+from rcakit.report.sections import common, since
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -42,6 +42,7 @@ def title(case: Case) -> Html:
         tag("p", join(incident.id, " · ") if incident.id else "", incident.title, class_="incident"),
         tag("p", said(case), class_="verdict"),
         tag("p", *chips, class_="chips"),
+        since.block(case),
         _facts(case),
         class_="title-block",
     )
