@@ -95,6 +95,8 @@ for _command in (
     checking.check,
     keeping.compare,
     keeping.index,
+    keeping.prune,
+    keeping.publish,
     repairing.repair,
     replaying.rehearse,
     replaying.replay,

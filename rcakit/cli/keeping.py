@@ -1,4 +1,4 @@
-"""`rcakit index` and `compare`: the runs that are kept."""
+"""`rcakit index`, `compare`, `prune` and `publish`: the runs that are kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from rcakit.cli.shared import FORMAT, complain, say
 from rcakit.errors import ConfigError
+from rcakit.names import visible
 
 KEPT = click.option(
     "--out",
@@ -34,12 +35,16 @@ def index(directory: Path) -> int:
     from rcakit.archive.kept import archive
     from rcakit.report import index as listing
 
-    if not directory.is_dir():
-        raise ConfigError(f"there is no directory {directory}", hint="name the one that --out made")
+    _demand(directory)
     for odd in archive(directory).odd:
         complain(f"{odd.folder}: {odd.why}", "")
     click.echo(listing.write(directory))
     return 0
+
+
+def _demand(directory: Path) -> None:
+    if not directory.is_dir():
+        raise ConfigError(f"there is no directory {directory}", hint="name the one that --out made")
 
 
 @click.command()
@@ -78,3 +83,73 @@ def compare(earlier: str, later: str, out: Path, fmt: str, page: Path | None) ->
     else:
         click.echo(telling.text(was, now, found), nl=False)
     return found.exit_code
+
+
+@click.command()
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    metavar="N",
+    help="How many runs of each target stay.",
+)
+@KEPT
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def prune(keep: int, out: Path, dry_run: bool) -> int:
+    """Remove old runs, target by target.
+
+    Whatever its age, the last good run of a target stays, and the last that came to its end. A run in progress is never
+    touched, nor a folder that is no run, that somebody renamed or put notes into. What a killed run left goes after a
+    day. The folders that go are printed on stdout; on stderr what is older and stays.
+
+    \b
+    Example:
+      rcakit prune --keep 30 --dry-run
+    """
+    from datetime import UTC, datetime
+
+    from rcakit.archive import prune as retention
+    from rcakit.report import index as listing
+
+    _demand(out)
+    plan = retention.plan(out, keep, datetime.now(UTC))
+    for spared in plan.spared:
+        say(f"{spared.folder} stays: {spared.why}")
+    for removal in plan.remove:
+        if not dry_run:
+            retention.remove(removal)
+        click.echo(visible(str(removal.folder)))
+    if not dry_run:
+        listing.write(out)
+    number = len(plan.remove)
+    say(
+        f"{number} folder{'s' * (number != 1)} {'would be' if dry_run else 'was' if number == 1 else 'were'} removed"
+    )
+    return 0
+
+
+@click.command()
+@click.argument("runs", metavar="RUN|DIR")
+@click.argument("url")
+@KEPT
+def publish(runs: str, url: str, out: Path) -> int:
+    """Send kept runs elsewhere: object storage, FTP, a directory.
+
+    RUN is one run, as in compare; DIR a directory of kept runs, all of which are sent. URL is any that fsspec knows
+    (s3://bucket/reports, file:///srv/reports); credentials come from the protocol's own environment or settings, never
+    from the URL. A run that is there already is not sent again, one in progress never. index.html there lists what is
+    there; its address is printed on stdout.
+
+    \b
+    Example:
+      rcakit publish reports s3://bucket/reports
+    """
+    from rcakit.archive import publish as sending
+    from rcakit.report import index as listing
+
+    place = sending.Place(url)
+    sending.publish(sending.wanted(runs, out), place, say)
+    place.write_index(listing.page, listing.NAME)
+    click.echo(f"{place.url}/{listing.NAME}")
+    return 0
