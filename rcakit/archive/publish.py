@@ -22,6 +22,8 @@ _LAST = "report.html"
 _READ = ("run.json", "findings.json")
 _LOGINS = frozenset({"ftp", "hdfs", "sftp", "smb", "ssh"})
 """Protocols where what stands before the host is the name of a user."""
+_FLAT = frozenset({"s3", "gs", "gcs", "abfs", "az", "oss"})
+"""Object storage: it has no directories, and to make one would make the bucket of a mistyped name."""
 _FOREIGN = {
     "aiohttp": "ClientError",
     "azure.core.exceptions": "AzureError",
@@ -56,6 +58,8 @@ class Place:
                 f"{self.url} cannot be opened: {withheld(str(error))}", hint="check the protocol"
             ) from None
         self.path = path.rstrip("/")
+        known = self.system.protocol
+        self.flat = not _FLAT.isdisjoint([known] if isinstance(known, str) else known)
 
     def send(self, kept: Kept) -> bool:
         """Send one run; False when it was there already. Raises RcaError.
@@ -97,7 +101,8 @@ class Place:
                 (folder / name).write_bytes(self.system.cat_file(there))
 
     def _put(self, content: bytes, path: str) -> None:
-        self.system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if not self.flat:
+            self.system.makedirs(path.rpartition("/")[0], exist_ok=True)
         self.system.pipe_file(path, content)
 
 
