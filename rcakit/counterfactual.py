@@ -20,8 +20,8 @@ from psycopg import sql
 
 from rcakit import replay
 from rcakit.causes import Cause, symptoms
-from rcakit.facts import Accounts, Finding, Intent
-from rcakit.intent import settled
+from rcakit.facts import Accounts, Finding
+from rcakit.intent import meant
 from rcakit.ledger import Ledger
 from rcakit.names import Name, spelling
 from rcakit.plpgsql import effects as sql_effects
@@ -284,9 +284,9 @@ def _suspects(accounts: Accounts, findings: Sequence[Finding]) -> Iterator[Suspe
     for model in accounts.declared.models:
         relation = spelling(model.db_table).relation
         found = accounts.observed.find(relation) if relation else None
-        meant: Intent | None = settled(accounts.intended, model.db_table)
-        if found is not None and found.qualified in misplaced and meant is not None:
-            yield Suspect(model.db_table, meant.target)
+        intended = meant(accounts, model.db_table)
+        if found is not None and found.qualified in misplaced and intended is not None:
+            yield Suspect(model.db_table, intended.target)
 
 
 def _sets(undos: Sequence[Undo]) -> Iterator[tuple[Undo, ...]]:

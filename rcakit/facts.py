@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from rcakit.names import Name
 
@@ -806,4 +806,16 @@ class Accounts:
     suites: tuple[Suite, ...] = ()
     ci: tuple[CiJob, ...] = ()
     claims: tuple[Claim, ...] = ()
+    _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, work: Callable[[Accounts], T]) -> T:
+        """What a function makes of these accounts, worked out when it is first asked for, and kept with them.
+
+        For look-ups that many models share: a rule that goes through all of them for each of them is quadratic.
+        """
+        if work not in self._made:
+            self._made[work] = work(self)
+        found: T = self._made[work]
+        return found
+
     gates: tuple[Gate, ...] = ()

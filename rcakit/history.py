@@ -6,11 +6,12 @@ Squashed migrations: https://docs.djangoproject.com/en/stable/topics/migrations/
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from rcakit.errors import SqlError
-from rcakit.facts import Declared, Effect, Migration, Operation, Recorded
+from rcakit.facts import Accounts, Declared, Effect, Migration, Operation, Recorded
 from rcakit.names import Name, spelling
 from rcakit.plpgsql import effects
 
@@ -103,14 +104,43 @@ def touches(declared: Declared, migration: Migration, name: Name) -> bool:
     return any(_touches(declared, migration, operation, name) for operation in migration.operations)
 
 
+def touching(accounts: Accounts, name: Name) -> Iterator[Migration]:
+    """The migrations that `touches` would tell of this relation, found by the words they hold."""
+    by_word = accounts.once(_by_word)
+    words = (name.name, name.schema or "", f"{name.schema}.{name.name}")
+    found = {each.label: each for word in words for each in by_word.get(word, ())}
+    return (each for each in found.values() if touches(accounts.declared, each, name))
+
+
+def _by_word(accounts: Accounts) -> dict[str, list[Migration]]:
+    """Every word by which a migration may touch a relation -> the migrations that hold it."""
+    holders: dict[str, list[Migration]] = defaultdict(list)
+    for migration in accounts.declared.migrations:
+        words: set[str] = set()
+        for operation in migration.operations:
+            if operation.kind in TABLE_OPERATIONS:
+                words |= {name.name for name in tables_of(accounts.declared, migration.app, operation.model)}
+            for effect in sql_effects(operation):
+                words |= {end.name for end in (effect.subject, effect.result) if end is not None}
+            words |= _words(_unparsed(operation))
+        for word in words:
+            holders[word].append(migration)
+    return holders
+
+
 def _touches(declared: Declared, migration: Migration, operation: Operation, name: Name) -> bool:
     if operation.kind in TABLE_OPERATIONS:
         known = tables_of(declared, migration.app, operation.model)
         return any(same(each, name) for each in known)
     if any(touched_by(effect, name) for effect in sql_effects(operation)):
         return True
-    text = operation.source or "\n".join(each for each in operation.sql if _effects(each) is None)
+    text = _unparsed(operation)
     return mentions(text, name) and bool(_DDL_WORDS.intersection(_words(text.lower())))
+
+
+def _unparsed(operation: Operation) -> str:
+    """What of an operation is text to us: a function's source, or statements that PostgreSQL's parser refuses."""
+    return operation.source or "\n".join(each for each in operation.sql if _effects(each) is None)
 
 
 def touched_by(effect: Effect, name: Name) -> bool:
@@ -126,6 +156,7 @@ def mentions(text: str, name: Name) -> bool:
     return name.name in _words(text) or f"{name.schema}.{name.name}" in _words(text)
 
 
+@lru_cache(maxsize=4096)
 def _words(text: str) -> frozenset[str]:
     """The words of a text of any language, dots inside a word kept."""
     spaced = "".join(char if char.isalnum() or char in "_$." else " " for char in text)

@@ -7,12 +7,12 @@ Intent is never written down in one place, so it is gathered from five, and a co
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from rcakit.facts import Catalog, Declared, Guard, Intent, Model, Verdict, Where
+from rcakit.facts import Accounts, Catalog, Declared, Guard, Intent, Model, Verdict, Where
 from rcakit.history import perhaps_after, sql_effects, touches
 from rcakit.names import Name, Spelling, display, spelling
 
@@ -66,6 +66,16 @@ def by_table(intents: Iterable[Intent]) -> dict[str, list[Intent]]:
     return said
 
 
+def said(accounts: Accounts) -> dict[str, list[Intent]]:
+    """`by_table` of all intents; `accounts.once(said)` keeps it."""
+    return by_table(accounts.intended)
+
+
+def meant(accounts: Accounts, db_table: str) -> Intent | None:
+    """`settled` for one table of these accounts, without going through what is said about the others."""
+    return settled(accounts.once(said).get(db_table, ()), db_table)
+
+
 def strongest(intents: Iterable[Intent], db_table: str) -> Intent | None:
     """The strongest statement about one `db_table`; None when there is none, or when equals contradict each other."""
     mine = [intent for intent in intents if intent.db_table == db_table]
@@ -89,22 +99,33 @@ Read = Sequence[tuple[Model, Spelling]]
 
 
 def _expected(read: Read, expected: Mapping[str, Sequence[str]]) -> Iterator[Intent]:
-    listed = [table for tables in expected.values() for table in tables]
+    listed = Counter(table for tables in expected.values() for table in tables)
+    named = _named(read)
     for schema, tables in expected.items():
         for table in tables:
             target = Name(schema, table)
             source = f"[expected_schemas] {display(schema)}"
-            matches = _named(read, target, only=listed.count(table) == 1)
-            for db_table in matches or [table]:
+            for db_table in named(target, listed[table] == 1) or [table]:
                 yield Intent(db_table, target, source, SAID)
 
 
-def _named(read: Read, target: Name, *, only: bool) -> list[str]:
-    """The declared names that speak of `target`: exactly, else without a schema, else in another one."""
-    exact = [model.db_table for model, name in read if target in (name.relation, name.meant)]
-    bare = [model.db_table for model, name in read if name.relation == Name(None, target.name)]
-    other = [model.db_table for model, name in read if name.relation and name.relation.name == target.name]
-    return exact or bare or (other if only else [])
+def _named(read: Read) -> Callable[[Name, bool], list[str]]:
+    """Tells the declared names that speak of a target: exactly, else without a schema, else (`only`) in another one."""
+    exact: dict[Name, list[str]] = defaultdict(list)
+    relations: dict[Name, list[str]] = defaultdict(list)
+    other: dict[str, list[str]] = defaultdict(list)
+    for model, name in read:
+        for each in {name.relation or name.meant, name.meant}:
+            exact[each].append(model.db_table)
+        if name.relation:
+            relations[name.relation].append(model.db_table)
+            other[name.relation.name].append(model.db_table)
+
+    def named(target: Name, only: bool) -> list[str]:
+        bare = relations.get(Name(None, target.name))
+        return exact.get(target) or bare or (other.get(target.name, []) if only else [])
+
+    return named
 
 
 def _schemas(observed: Catalog, declared: Declared) -> Mapping[str, str]:
@@ -163,30 +184,35 @@ def _conventions(read: Read) -> Iterator[Intent]:
         if name.relation is not None and not model.auto_created:
             apps[model.app].append((model, name))
     for app, members in apps.items():
+        written = Counter(name.relation.schema for model, name in members if model.explicit and name.relation)
         for model, name in members:
-            if name.relation and name.relation.schema is None and (schema := _siblings(model, members)):
+            if name.relation and name.relation.schema is None and (schema := _siblings(model, written)):
                 target = Name(schema, name.meant.name)
                 yield Intent(model.db_table, target, f"the other tables of {app}", IMPLIED, model.where)
 
 
-def _siblings(model: Model, members: Read) -> str | None:
-    """The one schema that all other written table names of the app carry; two siblings make a convention."""
-    others = [
-        name.relation for each, name in members if each is not model and each.explicit and name.relation
-    ]
-    schemas = {other.schema for other in others}
-    return schemas.pop() if len(schemas) == 1 and len(others) > 1 else None
+def _siblings(model: Model, written: Mapping[str | None, int]) -> str | None:
+    """The one schema that all other written table names of the app carry; two siblings make a convention.
+
+    `written` counts them by schema; the model's own, which has none, is among them when it is written.
+    """
+    others = {schema: count - (model.explicit and schema is None) for schema, count in written.items()}
+    schemas = [schema for schema, count in others.items() if count]
+    return schemas[0] if len(schemas) == 1 and others[schemas[0]] > 1 else None
 
 
 def _claimed(read: Read, schemas: Collection[str], claims: Iterable[Task]) -> Iterator[Intent]:
     for claim in claims:
+        if not claim.ticked:
+            continue
         words = re.findall(r"\w+", claim.text)
         named = {schema for schema in schemas if _says_schema(words, schema)}
-        if len(named) != 1 or not claim.ticked:
+        if len(named) != 1:
             continue
+        mentioned = set(words)
         for schema in named:
             for model, name in read:
-                if not model.auto_created and name.meant.name in words:
+                if not model.auto_created and name.meant.name in mentioned:
                     target = Name(schema, name.meant.name)
                     yield Intent(
                         model.db_table, target, f"{TASK}{claim.id or claim.where}", IMPLIED, claim.where

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import string
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 MAX_BYTES = 63
@@ -193,6 +194,7 @@ class Spelling(NamedTuple):
     truncated: bool
 
 
+@lru_cache(maxsize=100_000)
 def spelling(db_table: str) -> Spelling:
     """Read one `db_table` the way Django and then PostgreSQL do. Never raises."""
     emitted = django_quote(db_table)

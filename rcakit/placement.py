@@ -46,8 +46,9 @@ class Placement:
 def placements(accounts: Accounts) -> tuple[Placement, ...]:
     """One row for each managed table of an installed app, in the order of the models."""
     creators, created = _creators(accounts), created_in(accounts)
+    apps = {migration.app for migration in accounts.declared.migrations}
     return tuple(
-        _placement(accounts, model, _recorded(accounts, model, creators, created(model)))
+        _placement(accounts, model, _recorded(model, creators, created(model), model.app in apps))
         for model in declared_tables(accounts)
     )
 
@@ -67,10 +68,9 @@ def _replayed(name: Name | None, catalog: Catalog, whole: bool) -> str:
 def _placement(accounts: Accounts, model: Model, recorded: str) -> Placement:
     spelling = names.spelling(model.db_table)
     found = reached(accounts, model)
-    meant = intent.settled(accounts.intended, model.db_table)
-    contested = meant is None and any(
-        row.db_table == model.db_table and row.strength > intent.IMPLIED for row in accounts.intended
-    )
+    meant = intent.meant(accounts, model.db_table)
+    said = accounts.once(intent.said).get(model.db_table, ())
+    contested = meant is None and any(row.strength > intent.IMPLIED for row in said)
     wanted = meant.target.name if meant else spelling.meant.name
     elsewhere = tuple(
         relation
@@ -111,11 +111,10 @@ def _creators(accounts: Accounts) -> dict[tuple[str, str], str]:
 
 
 def _recorded(
-    accounts: Accounts, model: Model, creators: Mapping[tuple[str, str], str], created: bool
+    model: Model, creators: Mapping[tuple[str, str], str], created: bool, has_migrations: bool
 ) -> str:
     """An automatic table has no CreateModel of its own: it comes with some migration of its app."""
     word = "applied" if created else "pending"
     if creator := creators.get((model.app, model.name.lower())):
         return f"{word} ({creator})"
-    has_migrations = any(migration.app == model.app for migration in accounts.declared.migrations)
     return word if has_migrations else "no migration"

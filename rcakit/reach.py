@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from rcakit import names
-from rcakit.facts import Accounts, Declared, Migration, Model, Relation
-from rcakit.history import applied, pending, touches
+from rcakit.facts import Accounts, Migration, Model, Relation
+from rcakit.history import applied, pending, touching
 from rcakit.names import Name, spelling
 
 TABLE_KINDS = "rpfvm"
@@ -77,16 +77,20 @@ def in_sight(accounts: Accounts, name: Name) -> bool:
 
 def unclaimed(accounts: Accounts, relations: list[Relation]) -> list[Relation]:
     """Of these relations, those no declared model stands on."""
-    taken = {found.oid for model in accounts.declared.models if (found := locate(accounts, named(model)))}
+    taken = accounts.once(_taken)
     return [relation for relation in relations if relation.oid not in taken]
+
+
+def _taken(accounts: Accounts) -> set[int]:
+    return {found.oid for model in accounts.declared.models if (found := locate(accounts, named(model)))}
 
 
 def settled(accounts: Accounts, *, structure: bool = False) -> Iterator[Model]:
     """The tables that ought to be in the database by now, as the models describe them."""
     created = created_in(accounts)
-    coming = pending(accounts.declared, accounts.recorded)
+    coming = {each.label: each for each in pending(accounts.declared, accounts.recorded)}
     for model in declared_tables(accounts):
-        if created(model) and not _about_to_change(accounts.declared, model, coming, structure):
+        if created(model) and not (coming and _about_to_change(accounts, model, coming, structure)):
             yield model
 
 
@@ -105,14 +109,16 @@ def created_in(accounts: Accounts) -> Callable[[Model], bool]:
     return lambda model: made.get((model.app, model.name.lower()), whole.get(model.app, False))
 
 
-def _about_to_change(declared: Declared, model: Model, coming: Iterable[Migration], structure: bool) -> bool:
+def _about_to_change(
+    accounts: Accounts, model: Model, coming: Mapping[str, Migration], structure: bool
+) -> bool:
     """A migration that has not run yet deals with the model's table: what differs now is not drift."""
     spelled = spelling(model.db_table)
     tables = {name for name in (spelled.relation, spelled.meant) if name is not None}
-    for migration in coming:
-        if any(touches(declared, migration, name) for name in tables):
-            return True
-        if structure and migration.app == model.app:
+    if any(each.label in coming for name in tables for each in touching(accounts, name)):
+        return True
+    for migration in coming.values() if structure else ():
+        if migration.app == model.app:
             kinds = {op.kind for op in migration.operations if op.model in ("", model.name.lower())}
             if model.auto_created or kinds - {"AlterModelOptions", "AlterModelManagers"}:
                 return True

@@ -33,11 +33,10 @@ class Concern:
 
 def concerns(accounts: Accounts) -> list[Concern]:
     """The misplaced and missing tables of the project's models; none in a healthy database."""
-    said = intent.by_table(accounts.intended)
     missing = {finding.relation for finding in missing_table.check(accounts)}
     found = []
     for model in settled(accounts):
-        meant = intent.settled(said.get(model.db_table, ()), model.db_table)
+        meant = intent.meant(accounts, model.db_table)
         if meant is None or meant.target.schema is None:
             continue
         relation = wrong_schema.misplaced(accounts, model, meant.target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Catalog, Effect, Migration, Verdict
-from rcakit.history import applied, perhaps_after, same, sql_effects, touched_by, touches
+from rcakit.history import applied, perhaps_after, same, sql_effects, touched_by, touching
 from rcakit.names import Name, spelling
 
 CHANGES = frozenset({"move", "rename", "create"})
@@ -98,7 +98,7 @@ def _dealt_with(accounts: Accounts, verdict: Verdict, effect: Effect) -> bool:
         if verdict.guard.migration in labels
         for each in verdict.guard.effects
     ]
-    return any(touches(accounts.declared, migration, name) for migration in later for name in names) or any(
+    return any(each.label in labels for name in names for each in touching(accounts, name)) or any(
         touched_by(other, name) for other in guarded for name in names
     )
 

@@ -40,9 +40,10 @@ CREATE TABLE shop_venue (
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from rcakit.facts import Accounts, Column, Finding, Severity
+from rcakit.facts import Accounts, Column, Finding, Model, Severity
 from rcakit.names import clip
 from rcakit.rules._structure import Pair, pairs
 
@@ -51,8 +52,11 @@ SEVERITY: Severity = "error"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
+    sharing: dict[str, list[Model]] = defaultdict(list)
+    for model in accounts.declared.models:
+        sharing[model.db_table].append(model)
     for pair in pairs(accounts):
-        models = [model for model in accounts.declared.models if model.db_table == pair.model.db_table]
+        models = sharing[pair.model.db_table]
         if not all(model.complete for model in models):
             continue
         known = {clip(field.column) for model in models for field in model.fields}

@@ -44,7 +44,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, Intent, Model, Severity
-from rcakit.intent import by_table, strongest
+from rcakit.intent import said, strongest
 from rcakit.names import Name, Spelling, spelling
 from rcakit.reach import anywhere, declared_tables, evidence, locate, unclaimed
 
@@ -54,12 +54,12 @@ NEEDS = "files"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
-    said = by_table(accounts.intended)
+    intents = accounts.once(said)
     for model in declared_tables(accounts):
         spelled = spelling(model.db_table)
         written = model.explicit or not model.auto_created
         if spelled.kind == "literal-dot" and written and spelled.relation is not None:
-            meant = strongest(said.get(model.db_table, ()), model.db_table)
+            meant = strongest(intents.get(model.db_table, ()), model.db_table)
             severity = _severity(accounts, model, spelled, meant)
             yield _finding(accounts, model, spelled, spelled.relation, severity)
 

@@ -77,7 +77,7 @@ def _found(accounts: Accounts, model: Model, name: Name) -> bool:
     """It is where the name leads, or it is somewhere and RK401 says where."""
     if locate(accounts, name):
         return True
-    meant = intent.settled(accounts.intended, model.db_table)
+    meant = intent.meant(accounts, model.db_table)
     return meant is not None and misplaced(accounts, model, meant.target) is not None
 
 

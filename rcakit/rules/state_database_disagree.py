@@ -69,18 +69,23 @@ SEVERITY: Severity = "error"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
-    done = applied(accounts.declared, accounts.recorded)
     models = {(model.app, model.name.lower()): model for model in settled(accounts)}
-    for (app, lower), model in models.items():
-        told = [
-            (migration, operation)
-            for migration in accounts.declared.migrations
-            if migration.app == app and migration.label in done
-            for operation in migration.operations
-            if operation.model == lower and _splits(operation)
-        ]
-        if told and reached(accounts, model) is None and (holder := _holder(accounts, model)):
-            yield _finding(accounts, model, holder, *told[-1])
+    told = _told(accounts)
+    for key, model in models.items():
+        if key in told and reached(accounts, model) is None and (holder := _holder(accounts, model)):
+            yield _finding(accounts, model, holder, *told[key])
+
+
+def _told(accounts: Accounts) -> dict[tuple[str, str], tuple[Migration, Operation]]:
+    """(app, model in lower case) -> the last applied operation that names its table on one side only."""
+    done = applied(accounts.declared, accounts.recorded)
+    return {
+        (migration.app, operation.model): (migration, operation)
+        for migration in accounts.declared.migrations
+        if migration.label in done
+        for operation in migration.operations
+        if _splits(operation)
+    }
 
 
 def _splits(operation: Operation) -> bool:

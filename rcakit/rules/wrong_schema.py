@@ -53,9 +53,8 @@ SEVERITY: Severity = "error"
 
 
 def check(accounts: Accounts) -> Iterator[Finding]:
-    said = intent.by_table(accounts.intended)
     for model in settled(accounts):
-        meant = intent.settled(said.get(model.db_table, ()), model.db_table)
+        meant = intent.meant(accounts, model.db_table)
         if meant is not None and meant.target.schema is not None:
             found = misplaced(accounts, model, meant.target)
             if found is not None:

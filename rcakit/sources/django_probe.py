@@ -236,9 +236,17 @@ def _class(node: Any, names: list[str]) -> Any:
     """The last class statement of that dotted name, those under `if` and `try` included."""
     found = None
     for name in names:
-        inside = [x for x in ast.walk(node) if isinstance(x, ast.ClassDef) and x.name == name] if node else []
+        inside = [x for x in _statements(node) if isinstance(x, ast.ClassDef) and x.name == name]
         found = node = inside[-1] if inside else None
     return found
+
+
+def _statements(node: Any) -> Iterator[Any]:
+    """The node and what stands below it, level by level, expressions left out: no class can hide in them."""
+    level = [node] if node else []
+    while level:
+        yield from level
+        level = [x for y in level for x in ast.iter_child_nodes(y) if not isinstance(x, ast.expr)]
 
 
 def operation_nodes(node: Any, count: int) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rcakit.sources.django_probe import BUILTIN_TYPES
 from rcakit.sources.values import Built, Class, Ref, Value
@@ -62,6 +63,7 @@ def kind_of(built: Built) -> str | None:
     return _kind_of_class(built.callee)
 
 
+@lru_cache(maxsize=1024)
 def _kind_of_name(dotted: str) -> str | None:
     for home in HOMES:
         name = dotted.removeprefix(home)

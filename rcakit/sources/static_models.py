@@ -96,7 +96,9 @@ class Reader:
 
     keys: dict[str, Found] = field(init=False)
     owners: dict[int, Found] = field(init=False)
-    _asked: list[Found] = field(default_factory=list)
+    _asked: list[tuple[Found, str]] = field(default_factory=list)
+    """Models of which one field alone is wanted now, and its name; "" stands for the primary key."""
+    _known: dict[tuple[int, str], Field | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.keys = {self.key(each): each for each in sorted(self.found, key=lambda each: each.installed)}
@@ -242,7 +244,7 @@ class Reader:
         relation = kind in ("ForeignKey", "OneToOneField")
         primary = is_true(built, "primary_key")
         unique = is_true(built, "unique") or primary or kind == "OneToOneField"
-        target = self.target(each, built) if relation else None
+        target = self.target(each, built) if relation and self.wanted(name, primary) else None
         type_ = self.key_type(target) if relation else column_type(built, kind)
         if type_ is None:
             self.tell(each.klass, f"the type of the field {name} cannot be told")
@@ -315,27 +317,38 @@ class Reader:
             klass = next((base for base in klass.bases if isinstance(base, Class) and is_model(base)), klass)
         return self.of(klass)
 
+    def wanted(self, name: str, primary: bool) -> bool:
+        """Whether it matters where this field points to: a field elsewhere that points here asks for one field alone."""
+        return not self._asked or name == self._asked[-1][1] or primary
+
     def primary_key(self, each: Found) -> Field:
-        fields, _ = self.quietly(each)
         automatic = self.automatic(each.app)
         unseen = replace(automatic, type=None) if self.open_ended(each.klass) else automatic
-        return next((one for one in fields if one.primary_key), unseen)
+        return self.one_field(each, "") or unseen
 
     def field_named(self, each: Found, name: str) -> Field | None:
-        fields, _ = self.quietly(each)
-        return next((one for one in fields if one.name == name), None)
+        return self.one_field(each, name)
 
-    def quietly(self, each: Found) -> tuple[list[Field], bool]:
-        """`fields` without telling twice what could not be read; a field that leads back to itself has no type."""
-        if any(one is each for one in self._asked):
-            return [], False
+    def one_field(self, each: Found, name: str) -> Field | None:
+        """One field of a model, "" its primary key; None when it has none, or the question leads back to itself.
+
+        Nothing is told of what could not be read: that is for the reading of the model itself.
+        """
+        if (id(each), name) in self._known:
+            return self._known[id(each), name]
+        if any(one is each for one, _ in self._asked):
+            return None
         before = len(self.unread)
-        self._asked.append(each)
+        self._asked.append((each, name))
         try:
-            return self.fields(each)
+            fields, _ = self.fields(each)
         finally:
             self._asked.pop()
             del self.unread[before:]
+        found = next((one for one in fields if (one.name == name if name else one.primary_key)), None)
+        if not self._asked:  # an answer within another question may have been cut short
+            self._known[id(each), name] = found
+        return found
 
     def key_type(self, target: tuple[str, Field] | None) -> str | None:
         return target[1].type if target else None
