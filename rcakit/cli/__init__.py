@@ -13,7 +13,17 @@ import sys
 import click
 
 from rcakit import __version__
-from rcakit.cli import auditing, checking, keeping, repairing, replaying, reporting, running, starting
+from rcakit.cli import (
+    auditing,
+    checking,
+    gating,
+    keeping,
+    repairing,
+    replaying,
+    reporting,
+    running,
+    starting,
+)
 from rcakit.cli.shared import complain
 from rcakit.errors import MissingExtra, RcaError
 
@@ -97,6 +107,7 @@ def cli() -> None:
 for _command in (
     auditing.audit_tests,
     checking.check,
+    gating.gate,
     keeping.compare,
     keeping.index,
     keeping.prune,

@@ -139,15 +139,20 @@ def _settings(expected: Mapping[str, Sequence[str]], waivers: Iterable[Waiver]) 
         "[expected_schemas]",
     ]
     for schema, tables in expected.items():
-        lines.append(f"{_toml(schema)} = [{', '.join(_toml(table) for table in tables)}]")
+        lines.append(f"{toml_string(schema)} = [{', '.join(toml_string(table) for table in tables)}]")
     for waiver in waivers:
-        lines += ["", "[[waiver]]", f"code = {_toml(waiver.code)}", f"object = {_toml(waiver.object)}"]
-        lines += [f"reason = {_toml(waiver.reason)}", f"expires = {waiver.expires.isoformat()}"]
+        lines += [
+            "",
+            "[[waiver]]",
+            f"code = {toml_string(waiver.code)}",
+            f"object = {toml_string(waiver.object)}",
+        ]
+        lines += [f"reason = {toml_string(waiver.reason)}", f"expires = {waiver.expires.isoformat()}"]
     return "\n".join([*lines, ""])
 
 
-def _toml(text: str) -> str:
-    """A basic string: https://toml.io/en/v1.0.0#string"""
+def toml_string(text: str) -> str:
+    """A basic string of TOML: https://toml.io/en/v1.0.0#string"""
     safe = "".join(
         f"\\u{ord(char):04x}" if ord(char) < 0x20 or ord(char) == 0x7F else char
         for char in text.replace("\\", "\\\\").replace('"', '\\"')
