@@ -94,10 +94,11 @@ def test_the_command_writes_the_patch_and_nothing_else(rcakit: Run, demo_dir: Pa
     assert (tmp_path / gating.NAME).read_text() == "mine"
 
 
-def test_what_is_wanted_has_to_be_said(rcakit: Run, demo_dir: Path) -> None:
-    done = rcakit("gate", cwd=demo_dir)
+@pytest.mark.parametrize("flags", [[], ["--write", "--prove"]])
+def test_one_of_the_two_is_asked_for(rcakit: Run, demo_dir: Path, flags: list[str]) -> None:
+    done = rcakit("gate", *flags, cwd=demo_dir)
     assert done.code == 2
-    assert "give --write" in done.err
+    assert "--write and --prove" in done.err
 
 
 # ------------------------------------------------------------------ settings

@@ -1,18 +1,22 @@
-"""`rcakit gate`: a check for the project's own pipeline, written as a patch."""
+"""`rcakit gate`: a check for the project's own pipeline, written as a patch, and proved to go red."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rcakit.cli.shared import FORMAT, read_case, say, target_of, target_options
 
+if TYPE_CHECKING:
+    from rcakit.case import Case
+
 
 @click.command()
 @target_options
 @click.option("--write", "writes", is_flag=True, help="Write the gate as a patch for the project.")
+@click.option("--prove", "proves", is_flag=True, help="Put faults into copies, and see whether it goes red.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -20,25 +24,31 @@ from rcakit.cli.shared import FORMAT, read_case, say, target_of, target_options
     help="Where the patch is written [default: standard output].",
 )
 @FORMAT
-def gate(writes: bool, out: Path | None, fmt: str, **options: Any) -> int:
-    """Give the project a check of where its tables are.
+def gate(writes: bool, proves: bool, out: Path | None, fmt: str, **options: Any) -> int:
+    """Give the project a check of where its tables are, and prove it.
 
-    The project is not changed: --write makes a patch that `git apply` takes in its directory.
+    The project is not changed: --write makes a patch that `git apply` takes in its directory. --prove runs the project's
+    migrations in copies of it, on a throwaway server.
 
     \b
     Exit codes:
-      0  written
+      0  written; or every fault makes the gate red, and the project without one green
+      1  a fault stays green, or the project without one is red
       2  it could not be done
       3  refused: there is nothing to guard
     \b
     Example:
       rcakit gate --write --out schema-gate.patch
     """
+    if writes == proves:
+        raise click.UsageError("give one of --write and --prove")
+    case = read_case(target_of(options))
+    return _proved(case, fmt) if proves else _written(case, out)
+
+
+def _written(case: Case, out: Path | None) -> int:
     from rcakit import gating
 
-    if not writes:
-        raise click.UsageError("give --write")
-    case = read_case(target_of(options))
     made = gating.written(case)
     for note in made.notes:
         say(note)
@@ -49,3 +59,15 @@ def gate(writes: bool, out: Path | None, fmt: str, **options: Any) -> int:
     else:
         click.echo(gating.put(made, out))
     return 0
+
+
+def _proved(case: Case, fmt: str) -> int:
+    from rcakit import document
+    from rcakit.gating import proving
+
+    proof = proving.prove(case, say=say)
+    if fmt == "json":
+        click.echo(document.dumps(proof.to_json(), ascii_only=True), nl=False)
+    else:
+        click.echo(proving.tell(proof), nl=False)
+    return proving.exit_code(proof)

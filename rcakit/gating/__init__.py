@@ -93,7 +93,7 @@ def expectations(case: Case) -> dict[str, tuple[str, ...]]:
     }
     named = {table for tables in found.values() for table in tables}
     for row in case.placement:
-        meant = settled(case.intended, row.spelling.db_table)
+        meant = settled(case.accounts.intended, row.spelling.db_table)
         target = meant.target if meant else None
         if target and target.schema and target.schema != "public" and target.name not in named:
             found.setdefault(target.schema, []).append(target.name)

@@ -34,6 +34,8 @@ Every table has one place, and `rcakit.toml` says which: `[expected_schemas]`.
 | every `migrate` | `rcakit.gate` verifies the placement afterwards |
 | every change, in the pipeline | the migrations on an empty PostgreSQL, `verify_schema_placement`, `rcakit check` |
 | by hand | `python manage.py verify_schema_placement`, `rcakit check` |
+
+That it goes red when it should is proved with `rcakit gate --prove`.
 """
 TEMPLATE = '''\
 """Move {table} to schema {schema}.
