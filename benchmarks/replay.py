@@ -201,9 +201,10 @@ def compare(
         f"{'within' if ratio <= BOUND else 'OVER'} {BOUND}",
         flush=True,
     )
-    processor = [statistics.median(each.processor for each in group) for group in (replays, plains)]
+    spent = [[each.processor for each in group] for group in (replays, plains)]
     print(
-        f"  processor: {parts(plains)} against {parts(replays)}; ratio {processor[0] / processor[1]:.2f}",
+        f"  processor: {parts(plains)} against {parts(replays)}; "
+        f"ratio {statistics.median(spent[0]) / statistics.median(spent[1]):.2f} ({min(spent[0]) / min(spent[1]):.2f} of the least)",
         flush=True,
     )
     return ratio

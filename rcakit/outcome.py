@@ -132,10 +132,9 @@ def result(ran: Ran, sent: Sequence[Sent], branches: Sequence[Branch], after: Ca
     """(what came of an operation, why) of one that may send anything it likes."""
     if not ran.ran:
         return "not-run", "no database operation ran"
-    effects = _effects(sent, branches)
     if ran.touched is not False:
         return _partial(branches, ran)
-    found = presence(effects, after)
+    found = presence(_effects(sent, branches), after)
     if found in ("absent", "partly"):
         return "no-op", _why(branches)
     if any(statement.rowcount > 0 and _writes(statement.sql) for statement in sent):

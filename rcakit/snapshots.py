@@ -37,13 +37,19 @@ _FIRST_USER = 16384
 _SETTINGS = """\
 select set_config('search_path', '', false), set_config('jit', 'off', false), set_config('TimeZone', 'UTC', false),
     set_config('quote_all_identifiers', 'off', false), set_config('rcakit.schemas', '', false),
-    set_config('plan_cache_mode', 'force_generic_plan', false)"""
+    set_config('plan_cache_mode', 'force_generic_plan', false), set_config('join_collapse_limit', '1', false),
+    set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
+    set_config('enable_material', 'off', false), set_config('random_page_cost', '0', false)"""
+"""The plans are made once, for any number of OIDs, and must not grow with the catalog: by index, from the OIDs on."""
 
 _BEGIN = "begin isolation level repeatable read, read only"
 
 _QUESTIONS = """\
 select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', '30s', true),
-    set_config('lock_timeout', '5s', true), set_config('plan_cache_mode', 'auto', true)"""
+    set_config('lock_timeout', '5s', true), set_config('plan_cache_mode', 'auto', true),
+    set_config('join_collapse_limit', '8', true), set_config('enable_hashjoin', 'on', true),
+    set_config('enable_mergejoin', 'on', true), set_config('enable_material', 'on', true),
+    set_config('random_page_cost', '4', true)"""
 
 # what is read for a relation, a function or a schema: name of the .sql file -> (column that holds its OID, row)
 _OF_RELATIONS: dict[str, tuple[str, Any]] = {
@@ -87,7 +93,8 @@ _SOURCES_OF_LASTING: dict[str, frozenset[str]] = {
 }
 """The same where nothing is fleeting: no definition holds another one's name, and the other kinds have no rows."""
 
-_YOUNG = "age(t.xmin) <= age(%(horizon)s::text::xid)"
+# the horizon's age is asked once, not once a row
+_YOUNG = "age(t.xmin) <= (select age(%(horizon)s::xid))"
 _FINDERS = {
     "pg_class": "'r', coalesce(x.indrelid, t.oid)::int8, t.relkind not in ('r', 'i', 't', 'S') or t.relacl is not null"
     " or t.reloptions is not null or t.relforcerowsecurity or t.reltablespace <> 0 or t.relreplident not in ('d', 'n')"
@@ -363,7 +370,7 @@ class Tracker:
         key, make = _KINDS[kind]
         cursor = self._connection.cursor(binary=True)
         cursor.row_factory = lambda _: make._make
-        return cursor.execute(_query(kind, key), [sorted(oids)])
+        return cursor.execute(_query(kind, key), [_array(oids)])
 
     def _name_types(self, columns: Iterable[facts.Column], counts: Mapping[str, Counts]) -> _Types:
         """Names of the types not met yet, and again of those people made when a type was altered."""
@@ -409,6 +416,11 @@ class Tracker:
     def _catalog(self, rows: Mapping[str, Iterable[Any]]) -> Catalog:
         parts = {kind: tuple(found) for kind, found in rows.items()}
         return Catalog(self.server, types=dict(self._types), **parts)  # type: ignore[arg-type]
+
+
+def _array(oids: Iterable[int]) -> str:
+    """As PostgreSQL writes an array: a text is handed over as it is, a list is looked through first."""
+    return "{" + ",".join(map(str, sorted(oids))) + "}"
 
 
 def _owners(rows: Mapping[int, tuple[Any, ...]], alive: set[int]) -> set[int]:
