@@ -3,6 +3,7 @@
 The matrix has one row for each set of causes undone, and every row is a real replay. From it follows what a
 cause was to the symptom: *sufficient* (with it undone, the symptom goes), *necessary* (no row without the symptom
 leaves it in), *silencing* (with it undone, the same migration fails aloud), or *refuted* (undoing it changes nothing).
+With many causes not every set is replayed: the smallest ones that matter are searched for (`search.py`).
 A counterfactual account of causation: https://plato.stanford.edu/entries/causation-counterfactual/
 """
 
@@ -14,12 +15,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from psycopg import sql
 
 from rcakit import replay
 from rcakit.causes import Cause, symptoms
+from rcakit.counterfactual.matrix import Matrix, Trial, describe
+from rcakit.counterfactual.search import smallest
 from rcakit.facts import Accounts, Finding
 from rcakit.intent import meant
 from rcakit.ledger import Ledger
@@ -29,8 +31,12 @@ from rcakit.plpgsql import guards
 from rcakit.scratch import Server
 from rcakit.undo import Undo, apply, copied, undo_of
 
+__all__ = ["Matrix", "Suspect", "Trial", "World", "describe", "judged", "prove"]
+
 ALL_SUBSETS_UP_TO = 4
-"""Causes; with more of them: none, each alone, all, and all but each."""
+"""Causes; with more of them: none, each alone, all, all but each, and a search for the smallest sets that matter."""
+SEARCHED = 16
+"""Replays of that search at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,97 +45,6 @@ class Suspect:
 
     db_table: str
     target: Name
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One row of the matrix.
-
-    placed, reached
-        tables of the symptom that are where they were meant to be, and that their models find; of `total`.
-    stopped
-        "migration: error" where the replay failed; "" where it ran to its end.
-    silent
-        migrations that carry DDL, did nothing and said nothing.
-    """
-
-    undone: tuple[str, ...]
-    placed: int
-    reached: int
-    total: int
-    stopped: str
-    silent: tuple[str, ...]
-    seconds: float
-
-    @property
-    def symptom(self) -> bool:
-        """The symptom is there: some table is not where it was meant to be, or its model does not find it."""
-        return self.placed < self.total or self.reached < self.total
-
-    @property
-    def outcome(self) -> tuple[int, int, str, tuple[str, ...]]:
-        """What two trials are compared by: everything but their time."""
-        return self.placed, self.reached, self.stopped.partition(":")[0], self.silent
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """All trials, the one with nothing undone first, and how each cause was undone."""
-
-    trials: tuple[Trial, ...]
-    undos: tuple[Undo, ...]
-    untried: tuple[str, ...]
-    """Ids of causes that no certain change undoes."""
-
-    def trial(self, *undone: str) -> Trial:
-        """The trial with exactly these causes undone. Raises KeyError when there was none."""
-        for trial in self.trials:
-            if set(trial.undone) == set(undone):
-                return trial
-        raise KeyError(undone)
-
-    def to_json(self) -> dict[str, Any]:
-        """The `counterfactual` of `findings.json`."""
-        return {
-            "undone": [{"cause": undo.cause, "how": undo.what} for undo in self.undos],
-            "untried": list(self.untried),
-            "trials": [
-                {
-                    "undone": list(trial.undone),
-                    "symptom": trial.symptom,
-                    "placed": trial.placed,
-                    "reached": trial.reached,
-                    "total": trial.total,
-                    "stopped": trial.stopped,
-                    "silent": list(trial.silent),
-                    "seconds": round(trial.seconds, 3),
-                }
-                for trial in self.trials
-            ],
-        }
-
-    def sufficient(self, cause: str) -> bool:
-        """With this cause alone undone, the symptom goes."""
-        return self.trial().symptom and not self.trial(cause).symptom
-
-    def necessary(self, cause: str) -> bool:
-        """The symptom goes in some trial, and never while this cause is left in."""
-        gone = [trial for trial in self.trials if not trial.symptom]
-        return bool(gone) and all(cause in trial.undone for trial in gone)
-
-    def silencing(self, cause: str) -> bool:
-        """Undone alone it leaves the symptom, and a migration that did nothing in silence now fails aloud."""
-        with_it, without = self.trial(), self.trial(cause)
-        failed = without.stopped.partition(":")[0]
-        return without.symptom and failed in with_it.silent
-
-    def refuted(self, cause: str) -> bool:
-        """Undoing it changes nothing, alone or together with others."""
-        return all(
-            trial.outcome == self.trial(*(each for each in trial.undone if each != cause)).outcome
-            for trial in self.trials
-            if cause in trial.undone
-        )
 
 
 @dataclass(frozen=True)
@@ -199,14 +114,14 @@ def prove(
     undos = [undo for cause in causes if (undo := undo_of(cause, world.accounts))]
     if not suspects or not undos:
         return None
-    wanted = list(_sets(undos))
-    trials = [_judge(suspects, (), ledger)]
-    for undone in wanted:  # one after the other: roles belong to the whole server
-        say(f"undoing {' + '.join(undo.cause for undo in undone)}: {len(trials)} of {len(wanted)}")
-        trials.append(_judge(suspects, undone, _replayed(world, server, undone)))
+    bench = _Bench(world, server, suspects, tuple(undos), say, {frozenset(): _judge(suspects, (), ledger)})
+    for undone in _sets(undos):
+        bench.trial(undone)
+    if len(undos) > ALL_SUBSETS_UP_TO:
+        bench.search()
     tried = {undo.cause for undo in undos}
     untried = tuple(cause.id for cause in causes if cause.id not in tried)
-    return Matrix(tuple(trials), tuple(undos), untried)
+    return Matrix(tuple(bench.trials.values()), tuple(undos), untried, bench.cut_short)
 
 
 def judged(causes: Sequence[Cause], matrix: Matrix) -> tuple[Cause, ...]:
@@ -228,23 +143,70 @@ def _judged(cause: Cause, matrix: Matrix) -> Cause:
         says.append("That alone removes the symptom (sufficient).")
     if necessary:
         says.append("No replay that left it in was free of the symptom (necessary).")
-    if not sufficient and not necessary:
+    together = [each for each in matrix.sufficient_sets if cause.id in each and len(each) > 1]
+    if together:
+        all_of_them = " and ".join(together[0])
+        says.append(
+            f"Undone together, {all_of_them} remove the symptom; no smaller part of them that was tried does."
+        )
+    if not sufficient and not necessary and not together:
         says.append("The outcome changes, but this alone does not repair it: it contributed.")
-    changed = sufficient or necessary or alone.outcome != matrix.trial().outcome
+    changed = sufficient or necessary or bool(together) or alone.outcome != matrix.trial().outcome
     return replace(cause, confidence="proved" if changed else "likely", proof=" ".join(says))
 
 
-def describe(trial: Trial) -> str:
-    """The end of one trial in words."""
-    said = f"{trial.placed} of {trial.total} tables are where they were meant to be"
-    if trial.reached != trial.placed or trial.reached < trial.total:
-        said += f", and the models reach {trial.reached}"
-    if trial.stopped:
-        said += f"; the replay stops at {trial.stopped}"
-    return said
-
-
 # ------------------------------------------------------------------ the trials
+
+
+@dataclass
+class _Bench:
+    """The trials of one matrix, none made twice, one after the other: roles belong to the whole server."""
+
+    world: World
+    server: Server
+    suspects: tuple[Suspect, ...]
+    undos: tuple[Undo, ...]
+    say: Callable[[str], None]
+    trials: dict[frozenset[str], Trial]
+    left: int = SEARCHED
+    cut_short: bool = False
+
+    def trial(self, undone: Sequence[Undo]) -> Trial:
+        key = frozenset(undo.cause for undo in undone)
+        if key not in self.trials:
+            self.say(f"undoing {' + '.join(undo.cause for undo in undone)}: replay {len(self.trials)}")
+            ledger = _replayed(self.world, self.server, undone)
+            self.trials[key] = _judge(self.suspects, undone, ledger)
+        return self.trials[key]
+
+    def search(self) -> None:
+        """Where undoing everything helps: the fewest causes to undo, if no single one is enough, and the fewest
+        to leave in that keep the symptom, if no single one does.
+        """
+        if self.trial(self.undos).symptom:
+            return
+        needed = tuple(undo for undo in self.undos if self.trial(self._but((undo,))).symptom)
+        if all(self.trial((undo,)).symptom for undo in self.undos):
+            smallest(needed if needed and self._gone(needed) else self.undos, self._gone)
+        if not needed:
+            smallest(self.undos, lambda kept: self._there(self._but(kept)))
+
+    def _but(self, kept: Sequence[Undo]) -> tuple[Undo, ...]:
+        return tuple(undo for undo in self.undos if undo not in kept)
+
+    def _gone(self, undone: tuple[Undo, ...]) -> bool:
+        return self._affordable(undone) and not self.trial(undone).symptom
+
+    def _there(self, undone: tuple[Undo, ...]) -> bool:
+        return self._affordable(undone) and self.trial(undone).symptom
+
+    def _affordable(self, undone: tuple[Undo, ...]) -> bool:
+        """Whether it was tried already, or may still be."""
+        if frozenset(undo.cause for undo in undone) in self.trials:
+            return True
+        self.cut_short = self.cut_short or self.left <= 0
+        self.left -= 1
+        return not self.cut_short
 
 
 def _replayed(world: World, server: Server, undos: Sequence[Undo]) -> Ledger:
