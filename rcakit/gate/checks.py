@@ -60,7 +60,7 @@ def _about(obj: Any, db_table: str, label: str, kept: set[str]) -> Iterator[Chec
             f"{wrote}: Django emits {spelled.emitted}, one name with a dot in it, and not {spelled.meant.sql}",
             hint=f"write db_table = '{spelled.meant.sql}' and move the table in a new migration, with "
             "rcakit.gate.operations.MoveTable; to keep the name, say where it lies: "
-            f'RCAKIT_GATE = {{"EXPECTED": {{"public": [{spelled.relation.name!r}]}}}}',
+            f'RCAKIT_GATE = {{"EXPECTED": {{"public": ["{spelled.relation.name}"]}}}}',
             obj=obj,
             id="rcakit.E001",
         )

@@ -8,6 +8,7 @@ that is called venues without a schema.
 from __future__ import annotations
 
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from rcakit.names import Name, Spelling, spelling
 
 SETTING = "RCAKIT_GATE"
-KEYS = ("EXPECTED", "CONFIG")
+KEYS = ("EXPECTED", "CONFIG", "VERIFY_AFTER_MIGRATE")
 
 
 class Declared(NamedTuple):
@@ -52,22 +53,40 @@ class Said(NamedTuple):
     tables: Mapping[str, list[str]]
     source: str
 
-    def target(self, table: Declared, tables: Iterable[Declared]) -> Name | None:
-        """What is said about a declared table: exactly its name, else its bare name, else a table that only moved."""
-        return next((each for each in self.targets() if table in matches(each, tables, self)), None)
-
     def targets(self) -> list[Name]:
+        """Every table that is spoken of."""
         return [Name(schema, table) for schema, names in self.tables.items() for table in names]
 
 
-def matches(target: Name, tables: Iterable[Declared], said: Said) -> list[Declared]:
-    """The declared tables that an expected one speaks of."""
-    read = [(each, each.spelled) for each in tables]
-    exact = [each for each, name in read if target in (name.relation, name.meant)]
-    bare = [each for each, name in read if name.relation == Name(None, target.name)]
-    other = [each for each, name in read if name.relation and name.relation.name == target.name]
-    alone = sum(each.name == target.name for each in said.targets()) == 1
-    return exact or bare or (other if alone else [])
+def claimed(said: Said, tables: Iterable[Declared]) -> list[tuple[Name, list[Declared]]]:
+    """Each expected table with the declared ones it speaks of.
+
+    They are those of exactly its name, else of its bare name without a schema, else of its bare name in another schema
+    when only one schema is said to have such a table.
+    """
+    exact: dict[Name, list[Declared]] = defaultdict(list)
+    bare: dict[str, list[Declared]] = defaultdict(list)
+    other: dict[str, list[Declared]] = defaultdict(list)
+    for table in tables:
+        spelled = table.spelled
+        if spelled.relation is not None:
+            for name in {spelled.relation, spelled.meant}:
+                exact[name].append(table)
+            (other if spelled.relation.schema else bare)[spelled.relation.name].append(table)
+    uses = Counter(target.name for target in said.targets())
+    return [
+        (target, exact[target] or bare[target.name] or (other[target.name] if uses[target.name] == 1 else []))
+        for target in said.targets()
+    ]
+
+
+def agreed(said: Said, tables: Iterable[Declared]) -> Mapping[Declared, Name]:
+    """Where each declared table should be, as far as that was said, and not two things of one table."""
+    targets: dict[Declared, set[Name]] = defaultdict(set)
+    for target, claims in claimed(said, tables):
+        for table in claims:
+            targets[table].add(target)
+    return {table: names.pop() for table, names in targets.items() if len(names) == 1}
 
 
 def configured() -> Mapping[str, Any]:

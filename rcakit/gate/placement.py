@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, router
 
 from rcakit.gate import catalog
 from rcakit.gate.catalog import Catalog
-from rcakit.gate.expectations import Declared, Expected, Said, matches
+from rcakit.gate.expectations import Declared, Expected, Said, agreed, claimed
 from rcakit.names import Name, Spelling
 
 OK, MISPLACED, MISSING = "ok", "misplaced", "missing"
@@ -111,21 +111,21 @@ def compare(alias: str, tables: list[Declared], said: Said, observed: Catalog) -
 
     A table without a model is looked for in the default database.
     """
+    told = agreed(said, tables)
     for table in tables:
-        expected = _expected(table, tables, said, observed)
+        expected = _expected(table, told.get(table), said, observed)
         if expected is not None:
             yield _placement(alias, expected, table.spelled, observed)
     if alias == DEFAULT_DB_ALIAS:
         everywhere = [each for other in connections for each in declared(other)]
-        for target in said.targets():
-            if not matches(target, everywhere, said):
+        for target, claims in claimed(said, everywhere):
+            if not claims:
                 yield _placement(alias, Expected("", "", target, said.source), None, observed)
 
 
-def _expected(table: Declared, tables: list[Declared], said: Said, observed: Catalog) -> Expected | None:
-    target = said.target(table, tables)
-    if target is not None:
-        return Expected(table.model, table.db_table, target, said.source)
+def _expected(table: Declared, told: Name | None, said: Said, observed: Catalog) -> Expected | None:
+    if told is not None:
+        return Expected(table.model, table.db_table, told, said.source)
     if not table.managed:
         return None
     spelled = table.spelled
