@@ -88,6 +88,7 @@ def make_case(*, healthy: bool = False, hostile: bool = False, empty: bool = Fal
         recorded=accounts.recorded,
         guards=accounts.guards,
         findings=findings,
+        standing=findings,
         waived=(),
         causes=causes.chain(accounts, findings),
         unread=unread,

@@ -13,7 +13,7 @@ from casefixture import HOSTILE
 from commands import Run, runner
 from kept_runs import finding, keep, placed, step, unread
 
-from rcakit.archive.difference import Difference, closing, compare
+from rcakit.archive.difference import Difference, closing, closing_said, compare
 from rcakit.archive.kept import Kept, read
 from rcakit.archive.lookup import find
 from rcakit.archive.telling import document, text
@@ -105,6 +105,32 @@ def test_without_a_replay_its_findings_are_not_resolved(tmp_path: Path) -> None:
     assert found.notes == (
         "only the earlier run replayed the migrations: what a replay shows is not compared",
     )
+
+
+def test_what_is_looked_at_only_beside_a_misplaced_table_is_not_resolved_by_moving_it(tmp_path: Path) -> None:
+    rows = (
+        finding("RK401"),
+        finding("RK501", "settings_test.py", severity="warning"),
+        finding("RK701", "T005"),
+    )
+    was, now = kept(tmp_path, 0, findings=rows), kept(tmp_path, 1)
+    found = compare(was, now)
+    assert (objects(found.moot), objects(found.resolved)) == (["settings_test.py"], ["adm.venues", "T005"])
+    assert closing(found, now.content) == "closed"
+    assert "1 of the findings are about them" in closing_said("closed", found)
+
+
+def test_what_is_still_looked_at_and_gone_is_resolved(tmp_path: Path) -> None:
+    rows = (finding("RK401"), finding("RK501", "settings_test.py"))
+    assert objects(told(tmp_path, {"findings": rows}, {"findings": rows[:1]}).resolved) == [
+        "settings_test.py"
+    ]
+
+
+def test_what_a_baseline_knew_is_still_there(tmp_path: Path) -> None:
+    later = {"baseline": {"known": [finding()], "gone": []}}
+    found = told(tmp_path, {"findings": (finding(),)}, later)
+    assert (len(found.unchanged), found.resolved) == (1, ())
 
 
 # ------------------------------------------------------------------ accounts

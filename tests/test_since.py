@@ -71,10 +71,16 @@ def test_a_later_run_tells_what_changed(here: Path) -> None:
 
 
 def test_a_long_list_is_cut_and_counted(here: Path) -> None:
-    keep(here, target="demo", findings=tuple(finding(object_=f"t{n}") for n in range(40)))
+    keep(here, target="demo", findings=tuple(finding(f"RK9{n:02}", f"t{n}") for n in range(40)))
     block = since.block(make_case(healthy=True)).text
     assert block.count("<li>") == since.LINES + 1
     assert "rcakit compare" in block
+
+
+def test_findings_of_one_rule_are_one_line(here: Path) -> None:
+    keep(here, target="demo", findings=tuple(finding(object_=f"t{n}") for n in range(40)))
+    block = since.block(make_case(healthy=True)).text
+    assert "resolved RK201 guard-never-true 40 times" in plain(block)
 
 
 def test_runs_of_others_and_runs_that_broke_off_are_passed_over(here: Path) -> None:
@@ -182,6 +188,9 @@ def test_an_incident_is_closed_by_the_repair_and_by_nothing_less(broken: tuple[P
     assert third.code == 0, third.out + third.err
     assert "\nclosed: " in third.out
     assert "resolved (" in third.out
+    assert "on tests and pipelines, not looked for any more" in third.out, (
+        "settings_test.py still says sqlite3"
+    )
     page = (place / third.out.splitlines()[-1]).read_text()
     assert '<b class="chip good">closed</b>' in page
     assert f"../{run}/report.html" in page

@@ -133,6 +133,12 @@ class Accounts(_Read):
     placement: tuple[Placed, ...] = ()
 
 
+class Baseline(_Read):
+    """Findings that were known before: not counted in their run, but there."""
+
+    known: tuple[Found, ...] = ()
+
+
 class Content(_Read):
     """findings.json."""
 
@@ -142,6 +148,12 @@ class Content(_Read):
     accounts: Accounts
     findings: tuple[Found, ...]
     waived: tuple[Waived, ...] = ()
+    baseline: Baseline | None = None
     unread: tuple[Unread, ...]
     steps: tuple[Step, ...] = ()
     provenance: Mapping[str, str] = {}
+
+    @property
+    def standing(self) -> tuple[Found, ...]:
+        """All that was found and not waived, known before or not."""
+        return (*self.findings, *(self.baseline.known if self.baseline else ()))

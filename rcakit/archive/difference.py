@@ -14,10 +14,12 @@ from typing import Any, Literal, TypeVar
 from rcakit.archive.content import Branch, Content, Found, Placed, Step, Unread
 from rcakit.archive.kept import Kept
 from rcakit.errors import ConfigError
-from rcakit.rules import replay_differs, way_back_fails
+from rcakit.rules import RULES, gate_removed, missing_table, wrong_schema
 
-REPLAYED = frozenset({replay_differs.CODE, way_back_fails.CODE})
+REPLAYED = frozenset(rule.code for rule in RULES if rule.needs == "replay")
 """Findings that only a replay can show."""
+_ASKS = frozenset({gate_removed.CODE, missing_table.CODE, wrong_schema.CODE})
+"""Findings beside which the project's tests and pipelines are looked at, families 5 and 6, and not otherwise."""
 _ACCOUNTS = ("declared", "intended", "recorded", "replayed", "observed", "verdict")
 _CIRCUMSTANCES = {"database": "database", "server_version": "server version", "role": "role"}
 _Row = TypeVar("_Row")
@@ -45,6 +47,8 @@ class Difference:
     """Gone because somebody accepted them since."""
     untold: tuple[Found, ...]
     """Gone, but the later one could not have told."""
+    moot: tuple[Found, ...]
+    """On tests and pipelines, which are looked at only beside a misplaced table: none is any more, so nobody looked."""
     accounts: tuple[Change, ...]
     steps: tuple[Change, ...]
     guards: tuple[Change, ...]
@@ -70,6 +74,7 @@ class Difference:
             "resolved": self.resolved,
             "waived": self.waived,
             "gone but not checked": self.untold,
+            "not looked for any more": self.moot,
             "unchanged": self.unchanged,
         }
         said = [f"{len(rows)} {what}" for what, rows in counts.items() if rows]
@@ -100,22 +105,17 @@ def demand_finished(kept: Kept) -> None:
 
 def difference(earlier: Content, later: Content) -> Difference:
     """What changed between two findings.json."""
-    pairs = list(_pairs(earlier.findings, later.findings))
-    gone = [was for was, now in pairs if now is None and was]
-    accepted = {row.finding.key for row in later.waived}
+    pairs = list(_pairs(earlier.standing, later.standing))
     unread = list(_pairs(earlier.unread, later.unread))
     unread_new = tuple(now for was, now in unread if was is None and now)
-    blind = any(row.blocking for row in unread_new)
-    unreplayed = bool(earlier.steps) and not later.steps
-    waived = [row for row in gone if row.key in accepted]
-    untold = [row for row in gone if row not in waived and (blind or (unreplayed and row.code in REPLAYED))]
+    classes: dict[str, list[Found]] = {name: [] for name in ("waived", "untold", "moot", "resolved")}
+    for row in (was for was, now in pairs if now is None and was):
+        classes[_gone(row, earlier, later, blind=any(each.blocking for each in unread_new))].append(row)
     both = bool(earlier.steps) and bool(later.steps)
     return Difference(
         new=tuple(now for was, now in pairs if was is None and now),
-        resolved=tuple(row for row in gone if row not in waived and row not in untold),
         unchanged=tuple(now for was, now in pairs if was and now),
-        waived=tuple(waived),
-        untold=tuple(untold),
+        **{name: tuple(rows) for name, rows in classes.items()},
         accounts=tuple(_placements(earlier, later, replayed=both)),
         steps=tuple(_steps(earlier.steps, later.steps)) if both else (),
         guards=tuple(_guards(earlier.steps, later.steps)) if both else (),
@@ -123,6 +123,17 @@ def difference(earlier: Content, later: Content) -> Difference:
         unread_gone=tuple(was for was, now in unread if now is None and was),
         notes=tuple(_notes(earlier, later)),
     )
+
+
+def _gone(row: Found, earlier: Content, later: Content, *, blind: bool) -> str:
+    """Why a finding is not there any more."""
+    accepted = [each.finding for each in later.waived]
+    if row.key in {each.key for each in accepted}:
+        return "waived"
+    if blind or (row.code in REPLAYED and earlier.steps and not later.steps):
+        return "untold"
+    asked = any(each.code in _ASKS for each in (*later.standing, *accepted))
+    return "moot" if row.code[:3] in ("RK5", "RK6") and not asked else "resolved"
 
 
 def _pairs(earlier: Iterable[_Row], later: Iterable[_Row]) -> Iterator[tuple[_Row | None, _Row | None]]:
@@ -205,10 +216,10 @@ def _differs(name: str, earlier: Mapping[str, str], later: Mapping[str, str], ke
 # ------------------------------------------------------------------ closed?
 
 Closing = Literal["closed", "not closed", "could not check"]
-CLOSING: dict[Closing, str] = {
-    "closed": "All that was found then is gone, nothing is new, and all was checked.",
-    "not closed": "Something that was found then is still there or only waived, or something is new.",
-    "could not check": "Nothing of it was found again, but not everything could be checked.",
+_CLOSING: dict[Closing, str] = {
+    "closed": "What was found then is gone, nothing is new, and all was checked",
+    "not closed": "Something that was found then is still there or only waived, or something is new",
+    "could not check": "Nothing of it was found again, but not everything could be checked",
 }
 COUNTED = frozenset({"error", "warning"})
 """Severities that keep an incident open; notes do not."""
@@ -221,3 +232,10 @@ def closing(found: Difference, later: Content) -> Closing:
     if any(row.blocking for row in later.unread) or any(row.severity in COUNTED for row in found.untold):
         return "could not check"
     return "closed"
+
+
+def closing_said(verdict: Closing, found: Difference) -> str:
+    """The verdict in a sentence or two, with what it does not cover."""
+    moot = len(found.moot)
+    tests = f" Tests and pipelines were not looked at again: {moot} of the findings are about them, and may still stand."
+    return f"{_CLOSING[verdict]}.{tests if moot else ''}"

@@ -56,14 +56,16 @@ def investigate(
 
 def _verify(reference: str, target: Target, out: Path, options: Options, replay: bool) -> int:
     from rcakit.archive import telling
-    from rcakit.archive.difference import CLOSING
+    from rcakit.archive.difference import closing_said
     from rcakit.report import closing
 
     was = closing.incident(reference, out, target)
     done = closing.verify(was, target, out, options=options, replay=replay)
-    if done.now is not None and done.difference is not None:
+    if done.now is None or done.difference is None:
+        click.echo(f"{done.verdict}: the run did not come to its end")
+    else:
         click.echo(telling.text(was, done.now, done.difference), nl=False)
-    click.echo(f"{done.verdict}: {CLOSING[done.verdict] if done.now else 'the run did not come to its end'}")
+        click.echo(f"{done.verdict}: {closing_said(done.verdict, done.difference)}")
     tell(done.run)
     return done.exit_code
 

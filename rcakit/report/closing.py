@@ -40,7 +40,7 @@ def incident(reference: str, out: Path, target: Target) -> Kept:
             f"{was.id} is a run of {was.run.target}, and the target here is {target.name}",
             hint="work in the directory of that target, or name its settings with --config",
         )
-    if not any(row.severity in COUNTED for row in was.content.findings):
+    if not any(row.severity in COUNTED for row in was.content.standing):
         raise ConfigError(
             f"{was.id} found no error and no warning: nothing is to be closed", hint="name the run that did"
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rcakit import document
 from rcakit.archive.content import Content
-from rcakit.archive.difference import CLOSING, Closing, Difference, closing, difference
+from rcakit.archive.difference import Closing, Difference, closing, closing_said, difference
 from rcakit.archive.kept import Kept, Odd, before, read
 from rcakit.archive.telling import side
 from rcakit.report.html import Html, chip, code, join, tag, when
@@ -22,7 +23,13 @@ VERIFIES = "RCAKIT_RUN_VERIFIES"
 """Environment variable with the folder of the run whose incident this one is to find closed."""
 LINES = 6
 """Changes listed at most; all of them are in `rcakit compare`."""
-_WORDS = {"new": "new", "resolved": "resolved", "waived": "waived", "untold": "not checked"}
+_WORDS = {
+    "new": "new",
+    "resolved": "resolved",
+    "waived": "waived",
+    "untold": "not checked",
+    "moot": "not looked for",
+}
 _CHIPS: dict[Closing, str] = {"closed": "good", "not closed": "error", "could not check": "unknown"}
 
 
@@ -58,7 +65,7 @@ def _closed(case: Case, was: Kept | Odd) -> Html:
     said = join(
         chip(_CHIPS[verdict], verdict),
         " ",
-        CLOSING[verdict],
+        closing_said(verdict, found),
         " Compared with ",
         _link(was, was.id),
         f": {found.said()}.",
@@ -74,7 +81,7 @@ def content(case: Case) -> Content:
             "status": case.status,
             "target": document.target(case),
             "accounts": {"placement": [document.placed(row) for row in case.placement]},
-            "findings": [document.finding(row) for row in case.findings],
+            "findings": [document.finding(row) for row in case.standing],
             "waived": [
                 {"finding": document.finding(row.finding), "reason": row.reason} for row in case.waived
             ],
@@ -103,9 +110,14 @@ def _list(found: Difference) -> Html:
 
 
 def _findings(found: Difference) -> Iterator[Html]:
+    """A line for each rule of each class."""
     for name, word in _WORDS.items():
+        groups: dict[str, list[str]] = defaultdict(list)
         for row in getattr(found, name):
-            yield join(tag("b", word), f" {row.code} {row.rule} ", code(row.object))
+            groups[f"{row.code} {row.rule}"].append(row.object)
+        for rule, objects in groups.items():
+            what = code(objects[0]) if len(objects) == 1 else f"{len(objects)} times"
+            yield join(tag("b", word), f" {rule} ", what)
 
 
 def _accounts(found: Difference) -> Iterator[Html]:
