@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
+import jsonschema
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.commands import ROOT, Done
@@ -19,6 +20,7 @@ from tests.django_projects import MANAGE, python_of, write
 
 DJANGOS = ["installed", "py38-django32", "py311-django42", "py313-django60-psycopg"]
 COMMAND = "verify_schema_placement"
+SCHEMA = json.loads((ROOT / "rcakit" / "schemas" / "placement.json").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Project:
     def verify(self, *arguments: str) -> tuple[int, Any]:
         done = self.manage(COMMAND, "--format", "json", *arguments)
         assert done.out, done.err
-        return done.code, json.loads(done.out)
+        document = json.loads(done.out)
+        jsonschema.validate(document, SCHEMA)
+        return done.code, document
 
 
 SETTINGS = """\

@@ -219,6 +219,17 @@ def test_models_without_a_table_of_their_own_ask_for_none(tmp_path: Path, connin
     assert shop.manage("check").code == 0
 
 
+def test_a_name_cannot_write_to_the_terminal(
+    tmp_path: Path, conninfo: str, connection: psycopg.Connection
+) -> None:
+    shop = project(tmp_path, conninfo, model("Venue", "adm.a\x1b[31m\nb"))
+    connection.execute('CREATE SCHEMA adm; CREATE TABLE "adm.a\x1b[31m\nb" ()')
+    done = shop.manage(COMMAND)
+    assert done.code == 1
+    assert r'it is public."adm.a\x1b[31m\nb"' in done.out
+    assert shop.verify()[0] == 1
+
+
 def test_the_command_writes_nothing_even_where_it_could(
     tmp_path: Path, conninfo: str, connection: psycopg.Connection
 ) -> None:

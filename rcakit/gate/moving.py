@@ -127,8 +127,10 @@ def _demand_access(schema_editor: Any, cursor: Any, old: Place, new: Name) -> No
         schema_editor.collected_sql.append(f"-- refused unless this was done before: {visible(grant)}")
     elif roles:
         raise GateError(
-            f"{roles} may use {old.name} now and could not enter schema {schema}: nothing was moved. "
-            f"In an operation before: {grant}"
+            visible(
+                f"{roles} may use {old.name} now and could not enter schema {schema}: nothing was moved. "
+                f"In an operation before: {grant}"
+            )
         )
 
 

@@ -36,7 +36,7 @@ from django.db.migrations.operations.base import Operation
 from rcakit.gate import catalog, conditional, journal
 from rcakit.gate.errors import GateError
 from rcakit.gate.moving import move
-from rcakit.names import Name, literal, spelling
+from rcakit.names import Name, literal, spelling, visible
 
 __all__ = ["AssertPlacement", "ConditionalSQL", "MoveTable"]
 
@@ -151,7 +151,7 @@ class AssertPlacement(Operation):
 
 def _told(name: Name, observed: catalog.Catalog) -> str:
     near = observed.nearest(name)
-    return f"{name} (nearest is {near})" if near else f"{name} (nothing is like it)"
+    return visible(f"{name} (nearest is {near})" if near else f"{name} (nothing is like it)")
 
 
 def _asserted(name: Name) -> str:

@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, router
 from rcakit.gate import catalog
 from rcakit.gate.catalog import Catalog
 from rcakit.gate.expectations import Declared, Expected, Said, agreed, claimed
-from rcakit.names import Name, Spelling
+from rcakit.names import Name, Spelling, visible
 
 OK, MISPLACED, MISSING = "ok", "misplaced", "missing"
 
@@ -45,15 +45,16 @@ class Placement(NamedTuple):
         }
 
     def __str__(self) -> str:
+        """One line for people; a name cannot break it, nor write to their terminal."""
         wanted = self.expected.target
         who = f" ({self.expected.model})" if self.expected.model else ""
         place = f"{wanted}" if wanted.schema else f"{wanted}, anywhere on search_path"
         text = f"{self.database}: {place}{who}: "
         if self.verdict == OK:
-            return text + f"is {self.found}"
+            return visible(f"{text}is {self.found}")
         at = f"it is {self.found}" if self.found else "there is none"
         near = f"; nearest is {self.nearest}" if self.nearest and self.nearest != self.found else ""
-        return f"{text}{self.verdict}, {at}{near} (expected by {self.expected.source})"
+        return visible(f"{text}{self.verdict}, {at}{near} (expected by {self.expected.source})")
 
 
 class Unread(NamedTuple):
