@@ -7,6 +7,9 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 
 from __future__ import annotations
 
+import logging
+import random
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +18,12 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from rcakit.errors import ConnectionFailed
+from rcakit.names import visible
+
+TRIES = 3
+"""How often a server that may be there in a moment is asked."""
+FIRST_WAIT_S = 1.0
+"""Seconds before the second try, at most; twice as many before each further one."""
 
 _PASSWORDS = ("password", "sslpassword")
 
@@ -62,6 +71,11 @@ _KNOWN = (
         "Check host and port, and that the server is running.",
     ),
     ("no such file", "no server listens there", "Check host and port, and that the server is running."),
+    (
+        "temporary failure in name resolution",
+        "the host is not known at present",
+        "Check the name server, and try again.",
+    ),
     ("could not translate host name", "the host is not known", "Check the host's name."),
     ("name or service not known", "the host is not known", "Check the host's name."),
     ("failed to resolve host", "the host is not known", "Check the host's name."),
@@ -69,25 +83,58 @@ _KNOWN = (
     ("too many", "the server takes no more connections", "Try again later."),
     ("remaining connection slots", "the server takes no more connections", "Try again later."),
     ("starting up", "the server is starting up", "Try again in a moment."),
+    ("in recovery mode", "the server is starting up", "Try again in a moment."),
+    ("not yet accepting connections", "the server is starting up", "Try again in a moment."),
     ("shutting down", "the server is shutting down", "Try again when it is back."),
+    (
+        "server closed the connection unexpectedly",
+        "the server let the connection go",
+        "Look into its log, and try again.",
+    ),
     ("conversion between", "the database's encoding cannot be read as UTF8", "Dump and read a copy in UTF8."),
 )
 """(words libpq or the server says, what they mean, what to do), the special before the general."""
+
+_PASSING = (
+    "no server listens there",
+    "the server did not answer in time",
+    "the server takes no more connections",
+    "the server is starting up",
+    "the server is shutting down",
+    "the server let the connection go",
+    "the host is not known at present",
+)
+"""Meanings of what a restart, a failover or a busy minute brings: the only ones that are tried again."""
+
+_log = logging.getLogger(__name__)
 
 
 def connect(conninfo: str, *, run: str) -> psycopg.Connection[tuple[Any, ...]]:
     """Connect for reading: not autocommit, REPEATABLE READ, READ ONLY, UTF8, nothing prepared.
 
-    `conninfo` is what libpq takes: key=value pairs or a URI; "" leaves all to the environment. Raises
+    `conninfo` is what libpq takes: key=value pairs or a URI; "" leaves all to the environment. A server that is not
+    there yet, or has no room, is asked three times, which is logged as a warning; a refusal is taken at once. Raises
     ConnectionFailed, which names host, port, user and database at most.
     """
     answer = _connect(conninfo, f"rcakit/{run}")
+    for number in range(2, TRIES + 1):
+        if not isinstance(answer, ConnectionFailed) or not answer.what.startswith(_PASSING):
+            break
+        _wait(number, answer.what)
+        answer = _connect(conninfo, f"rcakit/{run}")
     if isinstance(answer, ConnectionFailed):
         raise answer  # outside any handler: libpq's error, which knows the password, is not chained
     answer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     answer.read_only = True
     answer.prepare_threshold = None
     return answer
+
+
+def _wait(number: int, what: str) -> None:
+    """Back off before try `number`, each time a little differently, so that many clients do not come back at once."""
+    seconds = FIRST_WAIT_S * 2 ** (number - 2) * random.uniform(0.5, 1)  # noqa: S311  nothing secret about it
+    _log.warning("%s: trying again in %.1f s (%d of %d)", visible(what), seconds, number, TRIES)
+    time.sleep(seconds)
 
 
 def _connect(conninfo: str, application_name: str) -> psycopg.Connection[tuple[Any, ...]] | ConnectionFailed:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from rcakit import connection as connecting
 from rcakit import demo, scratch
 from rcakit.binaries import installed
 from rcakit.case import Case, open_case
@@ -62,6 +63,14 @@ def connection(conninfo: str) -> Iterator[psycopg.Connection]:
     """An autocommit superuser connection to the test's own database."""
     with psycopg.connect(conninfo, autocommit=True) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """Between two tries to reach a server no time goes by."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connecting, "FIRST_WAIT_S", 0.0)
+        yield
 
 
 # ------------------------------------------------------------------ the demo, built once, for whoever only looks
