@@ -15,6 +15,7 @@ Kernel connections: https://jupyter-client.readthedocs.io/en/stable/kernels.html
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -37,6 +38,10 @@ from rcakit.credentials import blanked
 
 Outcome = Literal["ok", "failed", "timeout", "kernel-died", "cancelled"]
 
+_MEMORY = (
+    "\nsignal 9 is kill -9, or a system that ran out of memory: `dmesg` or the container's events tell which"
+)
+_KERNEL = "\nlook at its kernel: `jupyter kernelspec list` shows where it is, and its argv what it starts"
 _SOCKET_PATH = 90
 """Bytes a directory may take so that `<directory>/kernel-ipc-5` stays below the 104 of sockaddr_un on macOS."""
 
@@ -150,7 +155,8 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         """Execute a parameterised notebook in place; see the module for what differs from papermill.
 
         Keyword arguments of its own: `execution_timeout` and `total_timeout` in seconds, `env` (variables
-        added to the kernel's environment), `on_cell` (called before each cell). Raises PapermillExecutionError, nbclient's DeadKernelError and
+        added to the kernel's environment), `on_begin` (called with the notebook, which is then filled in place),
+        `on_cell` (called before each cell). Raises PapermillExecutionError, nbclient's DeadKernelError and
         CellTimeoutError, or passes KeyboardInterrupt on; the notebook is saved first.
         """
         manager = Manager(nb, output_path, log_output, progress_bar, autosave_cell_every)
@@ -173,10 +179,13 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         execution_timeout: float | None = None,
         total_timeout: float | None = None,
         env: Mapping[str, str] | None = None,
+        on_begin: Callable[[NotebookNode], object] | None = None,
         on_cell: Callable[[int, NotebookNode], None] | None = None,
         **kwargs: Any,
     ) -> None:
         nb_man.on_cell = on_cell
+        if on_begin is not None:
+            on_begin(nb_man.nb)
         limits = _Limits(execution_timeout, total_timeout)
         sweep(Path(tempfile.gettempdir()))
         with tempfile.TemporaryDirectory(prefix=f"rca-{os.getpid()}-") as directory:
@@ -185,7 +194,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
                 kernel_name=kernel_name,
                 config=_connection(Path(directory)),
                 timeout_func=limits.of_cell,
-                startup_timeout=start_timeout,
+                startup_timeout=limits.of_start(start_timeout),
                 iopub_timeout=60,  # large outputs trail their cell by more than the default 4 seconds
                 extra_arguments=["--log-level=50"],  # it calls the interrupt of its own shutdown an error
                 log=logger,
@@ -210,10 +219,20 @@ class _Limits:
             left.append(max(self._end - monotonic(), 0.001))
         return min(left, default=None)
 
+    def of_start(self, seconds: float) -> int:
+        """What the kernel may take to start."""
+        return math.ceil(seconds if self.total is None else min(seconds, self.total))
+
     def reason(self) -> str:
-        if self._end is not None and monotonic() >= self._end:
-            return f"the notebook was stopped after {self.total:g} seconds, the limit for a whole run"
-        return f"a cell was stopped after {self.cell:g} seconds, the limit for one cell"
+        """What was stopped after which limit, and on a second line what to do."""
+        longer = "\n`rcakit run` takes other limits: --timeout for the run, --cell-timeout for one cell"
+        if self.over():
+            return f"the notebook was stopped after {self.total:g} seconds, the limit for a whole run{longer}"
+        return f"a cell was stopped after {self.cell:g} seconds, the limit for one cell{longer}"
+
+    def over(self) -> bool:
+        """The time for the whole run is up."""
+        return self._end is not None and monotonic() >= self._end
 
 
 def sweep(place: Path) -> None:
@@ -253,7 +272,14 @@ def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, st
         manager.outcome("timeout", limits.reason(), client.running)
         raise
     except DeadKernelError:
-        manager.outcome("kernel-died", f"the notebook's process ended: {client.died_of}", client.running)
+        reason = f"the notebook's process ended: {client.died_of}{_MEMORY * (client.died_of == 'signal 9')}"
+        manager.outcome("kernel-died", reason, client.running)
+        raise
+    except (RuntimeError, OSError) as error:
+        if client.running is None and limits.over():
+            manager.outcome("timeout", limits.reason())
+        elif client.running is None:
+            manager.outcome("kernel-died", f"the notebook's process did not start: {error}{_KERNEL}")
         raise
     except KeyboardInterrupt:
         manager.outcome("cancelled", "the run was interrupted", client.running)

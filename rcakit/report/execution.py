@@ -48,11 +48,11 @@ def executed(
     from rcakit.report.engine import Engine
 
     papermill_engines.register("rcakit", Engine)
-    problem = ""
+    problem, begun = "", [nbformat.read(notebook, as_version=4)]  # type: ignore[no-untyped-call]
     try:
         with _terminable():
             papermill.execute_notebook(
-                nbformat.read(notebook, as_version=4),  # type: ignore[no-untyped-call]
+                begun[0],
                 str(target).replace("{", "{{").replace("}", "}}"),
                 parameters=dict(given),
                 engine_name="rcakit",
@@ -60,6 +60,7 @@ def executed(
                 execution_timeout=limits.cell,
                 total_timeout=limits.total,
                 env=dict(env),
+                on_begin=begun.append,
                 on_cell=_progress(say),
                 stderr_file=_Lines(say),
             )
@@ -67,12 +68,14 @@ def executed(
         problem = f"there is no kernel {error.name}\n`jupyter kernelspec list` shows which there are; choose one in the notebook"
     except (PapermillException, RuntimeError, TimeoutError, OSError, KeyboardInterrupt) as error:
         problem = f"{type(error).__name__}: {error}"
-    return _reread(target, notebook, problem)
+    return _left(begun[-1], target, problem)
 
 
-def _reread(target: Path, source: Path, problem: str) -> tuple[NotebookNode, Failure | None]:
-    """The notebook the engine left, without papermill's own error banners, and the engine's word on the run."""
-    nb = nbformat.read(target if target.exists() else source, as_version=4)  # type: ignore[no-untyped-call]
+def _left(nb: NotebookNode, target: Path, problem: str) -> tuple[NotebookNode, Failure | None]:
+    """The notebook the engine left, without papermill's own error banners, and the engine's word on the run.
+
+    What is on disk may be half of it, where the disk is full.
+    """
     nb.cells = [cell for cell in nb.cells if _MARKER not in cell.metadata.get("tags", ())]
     nbformat.write(nb, target)  # type: ignore[no-untyped-call]
     outcome = nb.metadata.get("rcakit", {})
