@@ -158,6 +158,17 @@ def test_a_run_under_way_is_told_from_one_that_was_killed(tmp_path: Path) -> Non
     assert odd(tmp_path)[part.name][0] == "left behind"
 
 
+def test_a_real_run_holds_its_folder(tmp_path: Path) -> None:
+    from test_runs import run, saving
+
+    look = (
+        "import os, pathlib\nfrom rcakit.archive.kept import read\n"
+        "state = read(pathlib.Path(os.environ['RCAKIT_RUN_DIR'])).state\n"
+        "assert state == 'in progress', state"
+    )
+    assert run(tmp_path, look, saving("ok")).status == "ok"
+
+
 def test_a_killed_owner_holds_nothing(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, threading; from rcakit.archive.held import held\n"

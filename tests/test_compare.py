@@ -293,5 +293,9 @@ def test_rcakit_compare(rcakit: Run, tmp_path: Path) -> None:
     assert "1 new finding." in page
     done = rcakit("compare", "last-good", "last", "--format", "json", cwd=tmp_path)
     jsonschema.validate(json.loads(done.out), SCHEMA)
-    assert rcakit("compare", "last", "last-good", cwd=tmp_path).code == 0
+    back = rcakit("compare", "last", "last-good", cwd=tmp_path)
+    assert (back.code, "note: the run named first is the later one" in back.out) == (0, True)
+    nowhere = rcakit("compare", "last-good", "last", "--html", "no/changes.html", cwd=tmp_path)
+    assert (nowhere.code, nowhere.out) == (2, "")
+    assert "no/changes.html cannot be written: No such file or directory" in nowhere.err
     assert rcakit("compare", "last", "gone", cwd=tmp_path).code == 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from rcakit.archive.content import Branch, Content, Found, Placed, Step, Unread
@@ -90,7 +90,16 @@ def compare(earlier: Kept, later: Kept) -> Difference:
             f"{earlier.id} is a run of {earlier.run.target}, {later.id} one of {later.run.target}",
             hint="what is new in one target says nothing about another: give two runs of the same",
         )
-    return difference(earlier.content, later.content)
+    found = difference(earlier.content, later.content)
+    if earlier.run.started <= later.run.started:
+        return found
+    return replace(
+        found,
+        notes=(
+            *found.notes,
+            "the run named first is the later one: new and resolved are the wrong way round",
+        ),
+    )
 
 
 def demand_finished(kept: Kept) -> None:

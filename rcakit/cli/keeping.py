@@ -76,7 +76,12 @@ def compare(earlier: str, later: str, out: Path, fmt: str, page: Path | None) ->
     if page is not None:
         from rcakit.report import comparing
 
-        comparing.write(was, now, found, page)
+        try:
+            comparing.write(was, now, found, page)
+        except OSError as error:
+            raise ConfigError(
+                f"{page} cannot be written: {error.strerror}", hint="name another --html"
+            ) from None
         say(f"written: {page}")
     if fmt == "json":
         click.echo(document.dumps(telling.document(was, now, found), ascii_only=True), nl=False)
