@@ -43,7 +43,8 @@ def test_the_replay_notebook_answers_its_title(demo_case: Case, tmp_path: Path) 
     assert f"1 of 20 migrations did nothing and said nothing: {MOVE}" in text
     assert "7 of 7 false" in text
     assert "It reaches its end only from: plain name" in text
-    assert text.count("<img") >= 2
+    assert text.count("<img") >= 3
+    assert "C1 undone: gone" in text
     saved = json.loads((run.folder / "findings.json").read_text(encoding="utf-8"))
     assert len(saved["steps"]) == 20
     assert saved["counterfactual"]["trials"]
@@ -143,6 +144,40 @@ def test_the_matrix_says_what_each_cause_was() -> None:
     assert "kept it silent</b> but did not cause it" in text
     assert "C3: no change is sure to undo it" in text
     assert "stops at shop.0002" in text
+
+
+def test_the_matrix_is_drawn_and_its_text_says_the_same() -> None:
+    figure = replay_figures.matrix(hostile(HOSTILE).matrix)
+    assert isinstance(figure, Figure)
+    assert figure.alt == (
+        "3 replays. Nothing undone: there, in silence. C1 undone: gone. C2 undone: there, and it fails aloud."
+    )
+    assert b"<script" not in figure.svg
+    assert len(figure.svg) < 20_000
+    assert figure.text in replay.matrix(hostile(HOSTILE)).text
+
+
+def test_a_large_matrix_is_drawn_in_part_or_not_at_all() -> None:
+    case = hostile("")
+    trials = tuple(replace(case.matrix.trials[0], undone=(f"C{n}",)) for n in range(50))
+    figure = replay_figures.matrix(replace(case.matrix, trials=trials))
+    assert f"{50 - replay_figures.ROWS} more are in the table" in figure.text
+    many = tuple(Undo(f"C{n}", "") for n in range(replay_figures.COLUMNS + 1))
+    assert replay_figures.matrix(replace(case.matrix, undos=many)) == Html("")
+
+
+def test_what_only_several_causes_do_together_is_said() -> None:
+    case = hostile("")
+    there, gone = case.matrix.trials[0], case.matrix.trials[1]
+    sets = [(), ("C1",), ("C2",), ("C1", "C2")]
+    both = tuple(replace(gone if len(each) == 2 else there, undone=each) for each in sets)
+    case.matrix = replace(case.matrix, trials=both, cut_short=True)
+    text = replay.matrix(case).text
+    assert "It takes C1 and C2, undone together, to remove the symptom." in text
+    assert "there may be some" in text
+    either = tuple(replace(gone if each else there, undone=each) for each in sets)
+    case.matrix = replace(case.matrix, trials=either)
+    assert "As long as C1 and C2 are all left in, the symptom stays." in replay.matrix(case).text
 
 
 def test_a_cause_that_changes_nothing_is_shown_as_refuted() -> None:

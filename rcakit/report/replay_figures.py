@@ -1,4 +1,4 @@
-"""The ledger as a figure: a bar for each migration, as long as what it changed; a silent no-op stands out."""
+"""The replay as figures: the ledger, a bar for each migration, and the counterfactual matrix, a row for each replay."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import matplotlib as mpl
 from matplotlib.patches import Rectangle
 
 from rcakit.report import figures
-from rcakit.report.figures import BAD, BAD_FILL, INK, LINE, SOFT, WIDTH, Figure, short
+from rcakit.report.figures import BAD, BAD_FILL, GOOD, INK, LINE, SOFT, WIDTH, Figure, short
 from rcakit.report.html import Html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from rcakit.counterfactual import Matrix, Trial
     from rcakit.ledger import Ledger, Step, StepClass
 
 LIMIT = 48
 """Bars drawn at most; of a longer ledger the ordinary ones are left out first."""
+ROWS, COLUMNS = 32, 12
+"""Replays and causes drawn at most; the table has them all."""
 WORDS: dict[StepClass, str] = {
     "changed": "changed",
     "state-only": "state only",
@@ -88,3 +91,65 @@ def _bar(axes: Axes, y: float, step: Step, longest: int) -> None:
         axes.add_patch(Rectangle((_LEFT, y), max(length, 2), 10, facecolor=SOFT, edgecolor="none"))
     said = str(len(step.changes)) if step.changes else WORDS[step.kind]
     figures._text(axes, _LEFT + length + 5, y + 5, said, ha="left", size=9, color=SOFT)
+
+
+# ------------------------------------------------------------------ the counterfactual matrix
+
+
+def matrix(found: Matrix) -> Figure | Html:
+    """Causes across, replays down: what was undone, and on the right whether the symptom is still there."""
+    causes = [undo.cause for undo in found.undos]
+    trials = found.trials[:ROWS]
+    if len(causes) > COLUMNS or not trials:
+        return Html("")
+    with mpl.rc_context(figures._SETTINGS):
+        canvas, axes = figures._canvas(_LINE * len(trials) + 26)
+        column = min((WIDTH * 72 - _RESULT - 6) / len(causes), 52)
+        _heads(axes, causes, column, _LINE * len(trials) + 14)
+        for number, trial in enumerate(trials):
+            _trial(axes, _LINE * (len(trials) - 1 - number) + 3, trial, causes, column)
+        svg = figures._svg(canvas)
+    alt = " ".join(f"{_undone(trial)}: {_end(trial)}." for trial in trials)
+    more = f" {len(found.trials) - ROWS} more are in the table." if len(found.trials) > ROWS else ""
+    caption = "Each row is a replay of its own, each column a cause; a filled cell is a cause undone."
+    return figures._figure(svg, f"{len(found.trials)} replays. {alt}", caption + more)
+
+
+_LINE, _RESULT = 22.0, 176.0
+
+
+def _heads(axes: Axes, causes: Sequence[str], column: float, y: float) -> None:
+    for across, cause in enumerate(causes):
+        figures._text(axes, (across + 0.5) * column, y, short(cause, 6), weight="bold", size=9)
+    figures._text(axes, len(causes) * column + 14, y, "symptom", ha="left", color=SOFT, size=9)
+
+
+def _trial(axes: Axes, y: float, trial: Trial, causes: Sequence[str], column: float) -> None:
+    for across, cause in enumerate(causes):
+        undone = cause in trial.undone
+        box = Rectangle(
+            (across * column + 2, y), column - 4, _LINE - 5, facecolor=SOFT if undone else "none",
+            edgecolor=SOFT if undone else LINE, linewidth=0.8,
+        )  # fmt: skip
+        axes.add_patch(box)
+    middle, left = y + (_LINE - 5) / 2, len(causes) * column + 14
+    glyph, ink = ("✕", BAD) if trial.symptom else ("✓", GOOD)
+    figures._text(
+        axes, left, middle, f"{glyph} {_end(trial)}", ha="left", color=ink, size=9,
+        weight="bold" if trial.symptom else "normal",
+    )  # fmt: skip
+
+
+def _undone(trial: Trial) -> str:
+    return f"{' and '.join(trial.undone)} undone" if trial.undone else "Nothing undone"
+
+
+def _end(trial: Trial) -> str:
+    """The end of one trial in a few words."""
+    if not trial.symptom:
+        return "gone, but the replay stops" if trial.stopped else "gone"
+    if trial.stopped:
+        return "there, and it fails aloud"
+    if trial.reached < trial.placed:
+        return "there, in place but not reached"
+    return "there, in silence" if trial.silent else "there"

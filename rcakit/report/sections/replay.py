@@ -254,7 +254,9 @@ def matrix(case: Case) -> Html:
     return join(
         tag("h3", "What goes when a cause is undone"),
         _undone(found),
+        replay_figures.matrix(found),
         tables.table(columns, rows, style),
+        _together(found),
         _verdicts(case.causes, found),
     )
 
@@ -282,6 +284,23 @@ def _undone(found: Matrix) -> Html:
     ]
     rows += [tag("li", f"{cause}: no change is sure to undo it and nothing else.") for cause in found.untried]
     return tag("ul", *rows)
+
+
+def _together(found: Matrix) -> Html:
+    """What no single cause does: sets that remove the symptom, or keep it, only together."""
+    parts = [
+        f"It takes {common.listed(each)}, undone together, to remove the symptom."
+        for each in found.sufficient_sets
+        if len(each) > 1
+    ]
+    parts += [
+        f"As long as {common.listed(each)} are all left in, the symptom stays."
+        for each in found.necessary_sets
+        if len(each) > 1
+    ]
+    if found.cut_short:
+        parts.append("The search for smaller sets ended at its bound: there may be some.")
+    return join(*(tag("p", part) for part in parts))
 
 
 def _verdicts(causes: Sequence[Cause], found: Matrix) -> Html:
