@@ -117,6 +117,26 @@ def test_nothing_changes_although_the_role_could(watched: Watched, command: str,
     demand_reading(statements)
 
 
+COPIES = READS | {"VariableSetStmt", "TransactionStmt", "PrepareStmt", "ExecuteStmt", "LockStmt"}
+
+
+@pytest.mark.slow
+def test_a_copy_for_a_rehearsal_only_reads_too(watched: Watched) -> None:
+    """pg_dump asks in its own way: in one read-only transaction, with locks that stop no one from reading or writing."""
+    before, since = settled(watched)
+    done = watched.run("rehearse", "--pending")
+    assert done.code == 0, done.err
+    assert state(watched) == before
+    statements = asked(watched, since)
+    demand_reading([row for row in statements if row.application != "pg_dump"])
+    dumping = [row.sql for row in statements if row.application == "pg_dump"]
+    assert "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY" in dumping
+    for text in dumping:
+        assert {found.kind for found in pgparse.parse(text)} <= COPIES, text
+        if text.startswith("LOCK"):
+            assert text.endswith("IN ACCESS SHARE MODE")
+
+
 def test_the_digest_sees_a_write(watched: Watched) -> None:
     """Or else the tests above would prove nothing."""
     before, since = settled(watched)
