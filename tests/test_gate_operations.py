@@ -67,6 +67,8 @@ WHERE conrelid::regclass::text !~ '(django|rcakit)_' AND connamespace IN (SELECT
 ORDER BY 1, 2
 """
 
+FILES = "SELECT oid, relfilenode FROM pg_class WHERE relname ~ 'venues|locations' ORDER BY oid"
+
 
 def state(connection: Connection) -> list[Any]:
     """Every relation and constraint of the project by OID, with its schema and name."""
@@ -113,7 +115,7 @@ def test_a_table_moves_with_all_that_carries_its_name_and_comes_back_exactly(
     connection.execute(
         """INSERT INTO "adm.locations" (code) VALUES ('a'); INSERT INTO "adm.venues" (name, seats, location_id) VALUES ('v', 1, 1)"""
     )
-    before = state(connection)
+    before, files = state(connection), connection.execute(FILES).fetchall()
     assert any("adm.venues_near" in row[2] for row in before)
 
     written = succeeds(shop, "sqlmigrate", "shop", "0002")
@@ -124,6 +126,7 @@ def test_a_table_moves_with_all_that_carries_its_name_and_comes_back_exactly(
     succeeds(shop, "migrate")
     after = state(connection)
     assert {row[1] for row in after} == {row[1] for row in before}  # the same objects, by OID
+    assert files == connection.execute(FILES).fetchall()  # and not one was rewritten
     assert [row for row in after if row[0] == "relation" and not row[2].startswith("adm ")] == []
     left = [
         row[2]
