@@ -168,8 +168,8 @@ def _apply(place: Path, built: demo.Demo) -> None:
 def test_an_incident_is_closed_by_the_repair_and_by_nothing_less(broken: tuple[Path, demo.Demo]) -> None:
     place, built = broken
 
-    def rcakit(*arguments: str) -> Done:
-        return spawn(*arguments, cwd=place, env={"RCAKIT_TEST_CLOSING": built.conninfo})
+    def rcakit(*arguments: str, conninfo: str = built.conninfo) -> Done:
+        return spawn(*arguments, cwd=place, env={"RCAKIT_TEST_CLOSING": conninfo})
 
     first = rcakit("investigate")
     assert first.code == 1, first.err
@@ -180,6 +180,9 @@ def test_an_incident_is_closed_by_the_repair_and_by_nothing_less(broken: tuple[P
     assert second.code == 1, second.err
     assert "\nnot closed: " in second.out
     assert "unchanged (" in second.out
+
+    gone = rcakit("investigate", "--verify-closed", run, conninfo="host=/nowhere dbname=x connect_timeout=1")
+    assert (gone.code, gone.out.splitlines()[0]) == (2, "could not check: the run did not come to its end")
 
     assert rcakit("repair", "--option", "A", "--out", "fix").code == 0
     _apply(place, built)
