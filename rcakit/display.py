@@ -7,6 +7,7 @@ https://ipython.readthedocs.io/en/stable/config/integrating.html
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rcakit.case import Case
@@ -21,7 +22,12 @@ def install() -> None:
         return
     formatter = shell.display_formatter.formatters["text/html"]
     for kind, render in _FORMATS.items():
-        formatter.for_type(kind, render)
+        formatter.for_type(kind, _ours(render))
+
+
+def _ours(render: Callable[[Any], str]) -> Callable[[Any], tuple[str, dict[str, bool]]]:
+    """Markup and the metadata that marks it as made here, so that a report shows it as it is."""
+    return lambda value: (render(value), {"rcakit": True})
 
 
 def _case(case: Case) -> str:
@@ -51,4 +57,10 @@ def vars_of(value: Any) -> list[tuple[str, Any]]:
     return [(name, getattr(value, name)) for name in value.__dataclass_fields__]
 
 
-_FORMATS = {Case: _case, Rows: _rows, Catalog: _account, Declared: _account, Recorded: _account}
+_FORMATS: dict[Any, Callable[[Any], str]] = {
+    Case: _case,
+    Rows: _rows,
+    Catalog: _account,
+    Declared: _account,
+    Recorded: _account,
+}

@@ -52,8 +52,9 @@ def shell() -> Iterator[InteractiveShell]:
 
 def shown(shell: InteractiveShell, value: Any) -> str:
     """What a cell that ends in the value shows; HTML, whole."""
-    formats, _ = shell.display_formatter.format(value)
+    formats, metadata = shell.display_formatter.format(value)
     assert PLAIN in formats
+    assert metadata[HTML] == {"rcakit": True}, "a report passes only markup of our own"
     html = str(formats[HTML])
     assert Outline(html).open == []
     return html

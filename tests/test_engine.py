@@ -124,6 +124,12 @@ def _counted(saves: list[float], target: str) -> object:
     return write
 
 
+def test_pieces_of_a_stream_are_one_and_others_stay_apart(tmp_path: Path) -> None:
+    cell = "import sys\nfor n in range(3): print(n, flush=True)\nprint('!', file=sys.stderr, flush=True)\nprint(3)"
+    (first, second, third) = run(tmp_path, cell).cells[1].outputs
+    assert (first.text, second.text, third.text) == ("0\n1\n2\n", "!\n", "3\n")
+
+
 def test_the_kernel_gets_its_environment_and_no_tcp_port(tmp_path: Path) -> None:
     nb = run(
         tmp_path,

@@ -365,7 +365,7 @@ def test_a_failed_run_says_what_was_done_and_what_not() -> None:
     reader = read(render.page(nb, failure=Failure("kernel-died", "signal 9", "run it again")))
     assert "the notebook's process died" in reader.text
     assert "2 of 15 steps were begun" in reader.text
-    assert "signal 9" in reader.text
+    assert "Signal 9." in reader.text
     assert reader.text.count("Not run.") == 13
     done = SECTIONS[:2]
     listed = reader.text.partition("Not run: ")[2].partition(".")[0].split(", ")
@@ -398,3 +398,27 @@ def test_code_and_sql_are_left_out_where_nobody_wants_them() -> None:
     assert "E: v" in shown
     assert "Code and SQL are left out of this page" in shown
     assert "<!--" not in whole + shown
+
+
+@pytest.mark.parametrize(
+    ("text", "markup"),
+    [
+        ("a cell was stopped", "A cell was stopped."),
+        ("see `x < 1` there", "See <code>x &lt; 1</code> there."),
+        ("rcakit.toml is gone", "rcakit.toml is gone."),
+        ("one ` alone", "One ` alone."),
+        ("Who?", "Who?"),
+        ("<b>", "&lt;b&gt;."),
+    ],
+)
+def test_a_banner_speaks_in_sentences(text: str, markup: str) -> None:
+    page = render.page(new_notebook(cells=[new_markdown_cell("# ?")]), failure=Failure("failed", text))
+    assert f"<p>{markup}</p>" in page
+
+
+def test_what_a_data_frame_brings_along_is_not_read_as_text() -> None:
+    frame = pd.DataFrame({"name": ["venues"]})._repr_html_()
+    assert "<style" in frame
+    text = read(outputs(new_output("display_data", data={"text/html": frame}))).text
+    assert "venues" in text
+    assert "only-of-type" not in text

@@ -34,10 +34,14 @@ from papermill.iorw import write_ipynb  # type: ignore[import-untyped]
 from papermill.log import logger  # type: ignore[import-untyped]
 from traitlets.config import Config
 
+from rcakit import errors
 from rcakit.credentials import blanked
+from rcakit.errors import RcaError
 
 Outcome = Literal["ok", "failed", "timeout", "kernel-died", "cancelled"]
 
+_OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, RcaError)}
+"""Errors whose message says all; of any other the name is a part of it."""
 _MEMORY = (
     "\nsignal 9 is kill -9, or a system that ran out of memory: `dmesg` or the container's events tell which"
 )
@@ -127,6 +131,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                 self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=error)
                 raise
             finally:
+                if cell.cell_type == "code":
+                    self.nb.cells[index].outputs = _joined(self.nb.cells[index].outputs)
                 self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
         self.running = None
 
@@ -136,6 +142,18 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if code is None:
             return "unknown"
         return f"signal {-code}" if code < 0 else f"exit status {code}"
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Neighbouring pieces of a stream as one: when the kernel happened to flush is nothing to a reader."""
+    result: list[NotebookNode] = []
+    for output in outputs:
+        last = result[-1] if result else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            result.append(output)
+    return result
 
 
 class Engine(NBClientEngine):  # type: ignore[misc]
@@ -265,7 +283,8 @@ def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, st
     try:
         client.execute(env=env)
     except CellExecutionError as error:
-        manager.outcome("failed", f"{error.ename}: {error.evalue}".rstrip(": "), client.running)
+        named = "" if error.ename in _OURS else f"{error.ename}: "
+        manager.outcome("failed", f"{named}{error.evalue}".rstrip(": "), client.running)
         if error.ename == "SystemExit":  # papermill takes it for a clean end; cells after it never ran
             raise _stopped(manager.nb, client.running or 0, error) from None
     except CellTimeoutError:

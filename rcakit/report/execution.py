@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from nbformat import NotebookNode
 from rcakit.report.render import Failure
 
 _MARKER = "papermill-error-cell-tag"
+logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it would say, the run says itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from nbconvert.filters.ansi import strip_ansi
 from nbformat import NotebookNode
 
 from rcakit.report import pages
-from rcakit.report.html import Html, details, esc, pre, source, tag
+from rcakit.report.html import Html, between, code, details, esc, join, pre, source, tag
 
 _HERE = Path(__file__).parent
 _TAGS = frozenset(
@@ -154,8 +154,18 @@ def _exporter() -> _Exporter:
 def safe(markup: str) -> str:
     """Foreign HTML reduced to text structure: no script, style, image, form, frame, handler or identifier."""
     return str(
-        bleach.clean(markup, tags=_TAGS, attributes=_ATTRIBUTES, protocols=["https", "http"], strip=True)
+        bleach.clean(
+            _UNREAD.sub("", markup),
+            tags=_TAGS,
+            attributes=_ATTRIBUTES,
+            protocols=["https", "http"],
+            strip=True,
+        )
     )
+
+
+_UNREAD = re.compile(r"<(style|script)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+"""Elements whose text nobody is meant to read (a DataFrame brings its style sheet along); `bleach` would keep it."""
 
 
 def shown(output: NotebookNode) -> str:
@@ -191,7 +201,7 @@ def _plain(text: str) -> str:
 
 def _error(output: NotebookNode) -> Html:
     trace = pre(_plain("\n".join(output.traceback)))
-    said = f"{output.ename}: {output.evalue.partition(chr(10))[0]}"
+    said = f"{output.ename}: {output.evalue.partition(chr(10))[0]}".rstrip(": ")
     return source(details(said, trace), tag("p", said))
 
 
@@ -234,11 +244,21 @@ def _aside(notebook: NotebookNode) -> list[int]:
     return [index for index, cell in enumerate(notebook.cells) if _ASIDE & set(cell.metadata.get("tags", ()))]
 
 
+def _sentence(text: str) -> Html:
+    """A message as a sentence: a capital, a full stop, and what stands in backticks as code."""
+    first, *more = text.split("`")
+    if first.partition(" ")[0].isalpha():
+        first = first[:1].upper() + first[1:]
+    quoted = len(more) % 2 == 0
+    parts = [code(part) if quoted and n % 2 else part for n, part in enumerate([first, *more])]
+    return join(*(parts if quoted else between(parts, "`")), "" if text.endswith((".", "!", "?")) else ".")
+
+
 def _banner(
     failure: Failure, notebook: NotebookNode, opens: Mapping[int, Opening], not_run: set[int]
 ) -> Html:
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    parts = [tag("p", failure.reason), tag("p", failure.hint) if failure.hint else Html("")]
+    parts = [tag("p", _sentence(text)) for text in (failure.reason, failure.hint) if text]
     if not_run:
         parts.append(tag("p", f"{code_cells - len(not_run)} of {code_cells} steps were begun."))
         left = [opens[start].title for start in opens if start > min(not_run) or start + 1 in not_run]

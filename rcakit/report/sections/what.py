@@ -59,9 +59,14 @@ def _facts(case: Case) -> Html:
         ),
         "Date": join(when(case.started), " UTC"),
         "Branch": code(provenance.get("branch", "unknown")),
-        "Commit": code(provenance.get("commit", "unknown")[:12]),
+        "Commit": _commit(provenance.get("commit", "unknown")),
     }
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in rows.items()))
+
+
+def _commit(text: str) -> Html:
+    """The short name of a commit; why there is none is said in the provenance."""
+    return Html("unknown") if text.startswith("unknown") else code(text[:12])
 
 
 def verdict(case: Case) -> Html:
