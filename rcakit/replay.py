@@ -25,7 +25,7 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rcakit import evidence, guards, outcome, structure
 from rcakit.diff import Change
@@ -150,10 +150,22 @@ def environment(server: Server) -> dict[str, str]:
             continue
         if part:
             made[name] = parts[part]
+        elif _names_database(value):
+            made[name] = server.conninfo()
         else:
             made[name] = url if _scheme(value).startswith(_SCHEMES) else value
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return {name: value for name, value in made.items() if name.lower() != "no_proxy"} | nowhere
+
+
+def _names_database(value: str) -> bool:
+    """libpq's other way to write a connection: "host=db dbname=shop"."""
+    if "=" not in value or "://" in value:
+        return False
+    try:
+        return not {"host", "hostaddr", "dbname", "service"}.isdisjoint(conninfo_to_dict(value))
+    except (psycopg.Error, UnicodeError):
+        return False
 
 
 def _scheme(value: str) -> str:

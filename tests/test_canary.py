@@ -48,7 +48,7 @@ sys.addaudithook(told)
 """
 LEAK = """
 import os
-leak = os.environ.get("SHOP_DSN") or "password={password}"
+leak = os.environ["SHOP_NOTE"]
 """
 
 
@@ -96,6 +96,7 @@ class Guarded:
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(self.started.parent))),
             "DB_PASSWORD": PASSWORD,
             "SECRET_KEY": KEY,
+            "SHOP_NOTE": f"the way in: {self.conninfo()}",
         }
         with self.out.open("wb") as out, self.err.open("wb") as err:
             return subprocess.Popen(

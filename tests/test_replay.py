@@ -462,8 +462,12 @@ def test_the_environment_names_no_other_database(
 ) -> None:
     for name in ("PGHOST", "DATABASE_URL", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "REPORTS_DSN"):
         monkeypatch.setenv(name, "postgres://user:hush@production.invalid/live" if "D" in name else "hush")
+    monkeypatch.setenv("SHOP", "host=production.invalid dbname=live password=hush")
+    monkeypatch.setenv("BEHIND", "service=hush")
     monkeypatch.setenv("COLOUR", "kept")
+    monkeypatch.setenv("OPTION", "x=y")
     env = replay.environment(server)
+    assert env["OPTION"] == "x=y"
     assert "production.invalid" not in str(env)
     assert "hush" not in str(env)
     assert env["COLOUR"] == "kept"
