@@ -43,7 +43,7 @@ class Cost:
 
 def run(command: Sequence[str | Path], server: scratch.Server | None = None, **options: Any) -> Cost:
     """Run a process that prints {"seconds", "cpu", "mb", ..} as its last line. Raises CalledProcessError."""
-    before = _backends(server)
+    before = backends(server)
     done = subprocess.run(
         [str(each) for each in command],
         capture_output=True,
@@ -53,11 +53,11 @@ def run(command: Sequence[str | Path], server: scratch.Server | None = None, **o
         **options,
     )
     said = json.loads(done.stdout.splitlines()[-1])
-    spent = _backends(server) - before
+    spent = backends(server) - before
     return Cost(said["seconds"], said["cpu"], said["mb"], spent, said)
 
 
-def _backends(server: scratch.Server | None) -> float:
+def backends(server: scratch.Server | None) -> float:
     """CPU seconds of all backends that have ended; waits until none is left that a client called for."""
     if server is None or not Path("/proc/self/stat").exists():
         return 0.0

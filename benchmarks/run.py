@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 TOPICS = {
     "start": [],
     "catalog": ["--sizes"],
+    "check": [],
+    "static": [],
 }
 """Script -> its options that are passed on, in the order they are run."""
 
