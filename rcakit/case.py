@@ -23,7 +23,6 @@ from rcakit import (
     baseline,
     catalog,
     causes,
-    counterfactual,
     evidence,
     filesonly,
     guards,
@@ -36,7 +35,6 @@ from rcakit import (
     scratch,
     timeline,
     waivers,
-    worlds,
 )
 from rcakit.database import named, running
 from rcakit.errors import ConfigError, ProjectError
@@ -57,12 +55,14 @@ from rcakit.facts import (
 )
 from rcakit.ledger import Ledger
 from rcakit.names import display
-from rcakit.replay import OnStep
-from rcakit.sources import checks, claims, django_live, django_static, gates, git
+from rcakit.sources import claims, django_live, django_static, gates, git
 from rcakit.target import Target, load
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from rcakit import counterfactual, worlds
+    from rcakit.replay import OnStep
 
 
 PLACEMENT = frozenset({"RK401", "RK402"})
@@ -228,6 +228,8 @@ class Case:
     @cached_property
     def checked(self) -> Accounts:
         """The accounts with what the project's tests, pipelines and task lists check and claim; its files are read."""
+        from rcakit.sources import checks
+
         return checks.added(self.accounts, self.project, self.target.settings, self.claims)
 
     # ------------------------------------------------------------ what follows
@@ -287,6 +289,8 @@ class Case:
         ledger = self.replayed
         if ledger is None:
             return None, ()
+        from rcakit import counterfactual, worlds
+
         chain = causes.chain(self.accounts, self.findings)
         with self._scratch() as server:
             matrix = counterfactual.prove(self._world, chain, self.findings, server, ledger, self.say)
@@ -294,6 +298,8 @@ class Case:
 
     @property
     def _world(self) -> counterfactual.World:
+        from rcakit import counterfactual
+
         target = self.target
         return counterfactual.World(self.reading.accounts, self.project, target.settings, target.interpreter)
 
@@ -315,7 +321,11 @@ class Case:
     def causes(self) -> Rows[causes.Cause]:
         """The causal chain, root first, proved where it was replayed; empty when nothing is wrong with the database."""
         chain = causes.chain(self.accounts, self.findings)
-        return Rows(counterfactual.judged(chain, self.matrix) if self.matrix else chain)
+        if self.matrix is None:
+            return Rows(chain)
+        from rcakit import counterfactual
+
+        return Rows(counterfactual.judged(chain, self.matrix))
 
     @property
     def unread(self) -> Rows[Unread]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -356,3 +357,21 @@ def test_a_service_is_a_door_too(
     )
     with pytest.raises(ConnectionFailed, match="the service is not defined"):
         _ = shop(dsn_env=None, service="shpo").findings
+
+
+def test_a_big_answer_is_written_row_by_row(shop: Callable[..., Case], tmp_path: Path) -> None:
+    case = shop()
+    frame = case.query("SELECT n AS id, repeat('x', 100) AS note FROM generate_series(1, 50000) n")
+    case.save(tmp_path / "before")  # all that is read for it is read now
+    tracemalloc.start()
+    try:
+        case.save(tmp_path / "run")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    written = tmp_path / "run" / "evidence" / f"{frame.attrs['evidence'].id}.csv"
+    with written.open(newline="", encoding="utf-8") as file:
+        read = list(csv.reader(file))
+    assert (read[0], len(read), read[-1]) == (["id", "note"], 50_001, ["50000", "x" * 100])
+    assert peak < written.stat().st_size / 2, "the file was made in memory first"
+    assert (tmp_path / "run" / "findings.json").stat().st_size < 100_000
