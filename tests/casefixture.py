@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -114,6 +115,7 @@ def make_case(*, healthy: bool = False, hostile: bool = False, empty: bool = Fal
         worlds=(),
         run_id="20260205T093000Z-3f9c",
         started=NOW,
+        project=Path("no-project"),
         status="ok" if healthy or empty else "findings",
         provenance={"run": "20260205T093000Z-3f9c", "branch": f"main{evil}", "commit": "3f2a9c1d0e5b7a"},
     )

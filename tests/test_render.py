@@ -41,6 +41,7 @@ CELLS = {"td", "th"}
 ENDS = {
     "td": CELLS,
     "th": CELLS,
+    "thead": {"caption"},
     "tr": {*CELLS, "tr"},
     "tbody": {*CELLS, "tr", "thead"},
     "li": {"li"},
@@ -48,7 +49,7 @@ ENDS = {
     "dd": {"dt", "dd"},
 }
 """What a start tag ends without an end tag: https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
-OPTIONAL = {*ENDS, "thead"}
+OPTIONAL = {*ENDS, "thead", "caption"}
 
 
 class Reader(HTMLParser):

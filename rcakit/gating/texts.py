@@ -105,7 +105,8 @@ def _expectations(expected: Expected) -> Iterator[str]:
     yield "# Where every table has to be. A new table in a schema is added here in the same commit."
     yield "[expected_schemas]"
     for schema, tables in expected.items():
-        yield f"{toml_string(schema)} = ["
+        key = schema if schema.isascii() and schema.isidentifier() else toml_string(schema)
+        yield f"{key} = ["
         yield from (f"    {toml_string(table)}," for table in tables)
         yield "]"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -163,7 +163,9 @@ def evidence(item: Evidence, *, limit: int = LIMIT, open_: bool = False, below: 
     """
     number = "refused" if item.error else f"{item.row_count:,} row{'s' * (item.row_count != 1)}"
     summary = join(tag("b", item.id), " ", item.name, " ", tag("small", number))
-    asked = join(when(item.taken_at), f" UTC · {item.seconds:.3f} s · as ", code(item.role))
+    asked = join(
+        f"{item.taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC · {item.seconds:.3f} s · as ", item.role
+    )
     facts = tag("p", asked, f" · with {item.params}" if item.params else "", class_="meta")
     sql = source(pre(item.sql.strip()))
     return details(summary, facts, sql, _answer(item, limit), below, id_=item.id, open_=open_)

@@ -4,8 +4,9 @@ They are what the cells of `10_incident_report.ipynb` call, in this order. None 
 nothing to say: then it says so.
 """
 
-from rcakit.report.sections.act import actions, prevention, provenance, questions, repair
+from rcakit.report.sections.act import actions, provenance, questions, repair
 from rcakit.report.sections.blind import tests_blind
+from rcakit.report.sections.gate import prevention
 from rcakit.report.sections.replay import replayed
 from rcakit.report.sections.what import impact, summary, symptom, timeline, title, verdict
 from rcakit.report.sections.why import answer, causes, evidence, factors

@@ -1,4 +1,4 @@
-"""What to do and what stays open: repair, prevention, actions, questions, provenance."""
+"""What to do and what stays open: repair, actions, questions, provenance."""
 
 from __future__ import annotations
 
@@ -26,19 +26,6 @@ def repair(case: Case) -> Html:
     return join(tag("ul", *(tag("li", common.advice(row)) for row in roots)), how)
 
 
-def prevention(case: Case) -> Html:
-    """What keeps it from happening again."""
-    rest = [tag("li", common.advice(cause)) for cause in case.causes if cause.role != "root"]
-    advice = tag("ul", *rest) if rest else Html("")
-    check = tag(
-        "p",
-        "In a pipeline, ",
-        code("rcakit check --fail-on warning"),
-        " exits 1 as long as these findings are there.",
-    )
-    return join(advice, check, common.later("gate"))
-
-
 def actions(case: Case) -> Html:
     """One row an action; who does it, and until when, is for people to fill in."""
     rows = list(_actions(case))
@@ -51,6 +38,9 @@ def actions(case: Case) -> Html:
 def _actions(case: Case) -> Iterator[tuple[object, ...]]:
     for cause in case.causes:
         yield common.advice(cause), _TYPES[cause.role], _done(cause), "–", "–"
+    if case.causes and not any(gate.state == "runs" for gate in case.accounts.gates):
+        done = join(code("rcakit gate --prove"), " exits 0, and the pipeline runs it")
+        yield "Install the gate, and let the pipeline run it.", "prevent", done, "–", "–"
     blocked = sum(row.blocking for row in case.unread)
     if blocked:
         yield (

@@ -1,4 +1,4 @@
-"""What several sections say in the same way: findings, references, and that a part is not there yet."""
+"""What several sections say in the same way: findings, references, numbers."""
 
 from __future__ import annotations
 
@@ -17,24 +17,8 @@ if TYPE_CHECKING:
     from rcakit.case import Case
     from rcakit.causes import Cause
 
-LATER = {
-    "gate": "a check for the project's own pipeline, and the proof that it goes red when the fault is put in",
-}
-"""What this version cannot do yet; a key goes when its capability comes."""
-
-
 FOLD = 3
 """Longer tables of findings are closed until wanted: a link to a finding opens them, and so does print."""
-
-
-def later(*keys: str) -> Html:
-    """One line for what this version has not done; nothing once it can."""
-    missing = [LATER[key] for key in keys if key in LATER]
-    return (
-        tag("p", "Not examined in this version: ", "; ".join(missing), ".", class_="later")
-        if missing
-        else Html("")
-    )
 
 
 def _hint(rows: Sequence[Finding]) -> str:

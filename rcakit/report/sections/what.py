@@ -119,7 +119,7 @@ def summary(case: Case) -> Html:
         ("Why silent", _said(case, "silencing", "Nothing was found that kept it quiet.")),
         ("Why the tests passed", _blindness(case)),
         ("Fix", _hints(case, "root") or common.nothing("Nothing to fix was found.")),
-        ("Prevention", _hints(case, "silencing") or common.later("gate")),
+        ("Prevention", _hints(case, "silencing") or code("rcakit gate --write")),
     ]
     style = tables.Style("The incident in brief", limit=None, noun="aspect")
     return tag("div", tables.table(["Aspect", "Detail"], rows, style), class_="brief")
