@@ -382,7 +382,7 @@ class Case:
         from rcakit import query
 
         with running(self.target) as conninfo:
-            result = query.ask(conninfo, sql, params or {}, self.run_id, len(self.evidence) + 1)
+            result = query.ask(conninfo, sql, params or {}, self.run_id, len(self.queries) + 1)
         self.queries.append(result)
         return result.frame()
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rcakit.case import Case
 from rcakit.facts import Catalog, Declared, Recorded, Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def install() -> None:
@@ -23,6 +26,8 @@ def install() -> None:
     formatter = shell.display_formatter.formatters["text/html"]
     for kind, render in _FORMATS.items():
         formatter.for_type(kind, _ours(render))
+    for module in ("pandas", "pandas.core.frame"):  # its name since pandas 3, and before
+        formatter.for_type_by_name(module, "DataFrame", _ours(_frame))
 
 
 def _ours(render: Callable[[Any], str]) -> Callable[[Any], tuple[str, dict[str, bool]]]:
@@ -42,6 +47,14 @@ def _rows(rows: Rows[Any]) -> str:
     if not rows:
         return "<p>None.</p>"
     return str(tables.plain(rows, tables.Style(f"{type(rows[0]).__name__}s")))
+
+
+def _frame(frame: pd.DataFrame) -> str:
+    """A frame as the report shows it; that of a query says which evidence it is."""
+    from rcakit.report import tables
+
+    asked = frame.attrs.get("evidence")
+    return str(tables.plain(frame, tables.Style(f"Answer to {asked.id}" if asked else "Frame", head=False)))
 
 
 def _account(account: Catalog | Declared | Recorded) -> str:

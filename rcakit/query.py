@@ -52,7 +52,7 @@ def ask(conninfo: str, sql: str, params: Mapping[str, Any], run: str, number: in
         taken_at, clock = datetime.now(UTC), time.perf_counter()
         columns, rows = _answer(connection, _marked(sql, places) if params else sql, params)
     return evidence.Evidence(
-        id=f"E{number}",
+        id=f"Q{number}",
         name="asked by hand",
         sql=sql,
         params=dict(params),

@@ -115,7 +115,7 @@ def load(config: str | Path | None = None, **options: Any) -> Target:
     Without `config` the first `rcakit.toml`, or `pyproject.toml` with `[tool.rcakit]`, from the working
     directory upwards is taken; with neither, the options alone make the target. Raises ConfigError.
     """
-    path = Path(config) if config else _found()
+    path = Path(config) if config else found()
     document = _document(path) if path else {}
     merged = dict(document.pop("target", {}))
     for key, value in document.items():
@@ -134,7 +134,8 @@ def load(config: str | Path | None = None, **options: Any) -> Target:
         raise ConfigError(_explain(error, path), hint="`rcakit new DIR` writes a commented example") from None
 
 
-def _found() -> Path | None:
+def found() -> Path | None:
+    """The settings file of the working directory: the first one from there upwards, or None."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "rcakit.toml").is_file():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,6 +61,12 @@ project = "."                # directory with manage.py, relative to this file
 """
 
 
+NOTES = """\
+<!-- Your own notes, in Markdown. Every report of this target shows them, and no command writes into this file:
+they survive each run. A comment such as this one is left out. -->
+"""
+
+
 def notebooks() -> Path:
     """The directory of the notebooks that come with rcakit."""
     package = Path(rcakit.__file__).parent
@@ -67,11 +74,11 @@ def notebooks() -> Path:
 
 
 def new(directory: Path) -> list[Path]:
-    """Write a commented rcakit.toml and copies of the notebooks; existing files are never overwritten.
+    """Write a commented rcakit.toml, room for notes and copies of the notebooks; existing files are never overwritten.
 
     Returns the paths written. Raises ConfigError when something of that name is there, or cannot be written.
     """
-    wanted = {directory / "rcakit.toml": SETTINGS} | {
+    wanted = {directory / "rcakit.toml": SETTINGS, directory / "notes.md": NOTES} | {
         directory / "notebooks" / path.name: path.read_text(encoding="utf-8")
         for path in sorted(notebooks().glob("*.ipynb"))
     }
@@ -92,6 +99,7 @@ def after_new(directory: Path) -> str:
 Next:
   cd {shlex.quote(str(directory))}
   edit rcakit.toml      which database, which project
+  edit notes.md         your own words, in every report
   rcakit check          the findings, as text
   rcakit investigate    the report; rcakit lab for the notebook itself"""
 
@@ -159,15 +167,55 @@ The demo is kept in {keep}. Next:
   rcakit lab            the notebooks in JupyterLab; Run All reproduces the report"""
 
 
-def lab(arguments: Sequence[str]) -> int:
-    """Run JupyterLab in the working directory until it is closed; returns its exit code."""
+def lab(arguments: Sequence[str], say: Callable[[str], None]) -> int:
+    """Run JupyterLab in the working directory until it is closed; returns its exit code.
+
+    Where neither notebooks nor settings are found it opens on the demo incident, which is gone afterwards. Raises
+    ConfigError when there are settings and no notebook, MissingExtra and ScratchError.
+    """
+    from rcakit.target import found
+
     if find_spec("jupyterlab") is None:
         raise MissingExtra("jupyterlab", "lab")
     root = Path.cwd()
-    if not any((*root.glob("*.ipynb"), *root.glob("notebooks/*.ipynb"))):
+    if any((*root.glob("*.ipynb"), *root.glob("notebooks/*.ipynb"))):
+        return _lab(root, arguments)
+    if (settings := found()) is not None:
         raise ConfigError(
-            f"there is no notebook in {visible(str(root))}",
-            hint="`rcakit new DIR` or `rcakit demo --keep DIR` makes a folder with notebooks; run `rcakit lab` in it",
+            f"there is no notebook in {visible(str(root))}, which belongs to {visible(str(settings))}",
+            hint="`rcakit new DIR` makes a folder with notebooks, settings and room for notes; run `rcakit lab` in it",
         )
-    command = [sys.executable, "-m", "jupyterlab", *arguments]
-    return subprocess.run(command, env=os.environ, check=False).returncode
+    return _lab_on_demo(arguments, say)
+
+
+def _lab_on_demo(arguments: Sequence[str], say: Callable[[str], None]) -> int:
+    from rcakit import scratch
+
+    say(
+        "nothing to investigate is named here: opening the demo incident, which goes when JupyterLab is closed"
+    )
+    say("to keep what you do there: rcakit demo --keep DIR && cd DIR && rcakit lab")
+    with tempfile.TemporaryDirectory(prefix="rcakit-") as temporary:
+        Path(temporary).chmod(
+            0o755
+        )  # the server may run as another user, who must reach its data; nothing is secret
+        place = Path(temporary) / "adm-demo"
+        with scratch.server(place / "pgdata") as server:
+            _built(place, server, healthy=False, say=say)
+        return _lab(place, arguments)
+
+
+def _lab(root: Path, arguments: Sequence[str]) -> int:
+    """JupyterLab until it ends: Ctrl-C is its own to answer (it asks first), and it is told to end when we are."""
+    first = Path("notebooks", "00_start_here.ipynb")
+    opened = [f"--LabApp.default_url=/lab/tree/{first.as_posix()}"] if (root / first).is_file() else []
+    process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *opened, *arguments], cwd=root)
+    before = (
+        signal.signal(signal.SIGINT, lambda *_: None),
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
+    )
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])

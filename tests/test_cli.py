@@ -356,9 +356,9 @@ def test_new_writes_settings_and_notebooks(rcakit: Run, tmp_path: Path) -> None:
     done = rcakit("new", "incident 42", cwd=tmp_path)
     assert done.code == 0
     written = [tmp_path / line for line in done.out.splitlines()]
-    assert [path.name for path in written][:1] == ["rcakit.toml"]
+    assert [path.name for path in written][:2] == ["rcakit.toml", "notes.md"]
     assert all(path.is_file() for path in written)
-    assert {path.name for path in written[1:]} == {path.name for path in tour.notebooks().glob("*.ipynb")}
+    assert {path.name for path in written[2:]} == {path.name for path in tour.notebooks().glob("*.ipynb")}
     assert "cd 'incident 42'" in done.err
 
 
@@ -401,6 +401,7 @@ def test_check_in_a_new_directory_says_what_to_fill_in(
 
 
 def test_lab_without_a_notebook_says_how_to_get_one(rcakit: Run, tmp_path: Path) -> None:
+    (tmp_path / "rcakit.toml").touch()
     done = rcakit("lab", cwd=tmp_path)
     assert done.code == 2
     assert "there is no notebook in" in done.err

@@ -78,6 +78,18 @@ def test_rows_show_as_a_table_with_a_row_each(shell: InteractiveShell, demo_case
     assert tags.count("tr") > 1
 
 
+def test_the_report_takes_it_as_ours(shell: InteractiveShell, demo_case: Case) -> None:
+    _, metadata = shell.display_formatter.format(demo_case.findings)
+    assert metadata[HTML] == {"rcakit": True}
+
+
+def test_a_frame_shows_as_a_table_of_the_report(shell: InteractiveShell, demo_case: Case) -> None:
+    html = shown(shell, demo_case.query("select '<i>' as name, 1 as number"))
+    assert "Answer to Q" in html
+    assert "&lt;i&gt;" in html
+    assert "style" not in Outline(html).tags
+
+
 def test_no_rows_say_none(shell: InteractiveShell, healthy_case: Case) -> None:
     assert shown(shell, healthy_case.findings) == "<p>None.</p>"
 

@@ -98,6 +98,6 @@ def test_the_report_has_its_sections_in_order() -> None:
         "causes",
         "tests_blind",
     ]
-    order += ["factors", "repair", "prevention", "actions", "questions", "provenance", "verdict"]
+    order += ["factors", "repair", "prevention", "actions", "questions", "notes", "provenance", "verdict"]
     assert called == order
     assert set(called) == set(sections.__all__)

@@ -30,7 +30,7 @@ def _tables(connection: psycopg.Connection) -> None:
 
 def test_an_answer_is_evidence(conninfo: str) -> None:
     found = ask(conninfo, 'SELECT id, name FROM "adm.venues" ORDER BY id')
-    assert (found.id, found.columns, found.error) == ("E7", ("id", "name"), "")
+    assert (found.id, found.columns, found.error) == ("Q7", ("id", "name"), "")
     assert found.rows == [(1, "Oxford"), (2, "100%: it's")]
     assert (found.role, found.seconds >= 0, found.taken_at.utcoffset() is not None) == (
         "postgres",

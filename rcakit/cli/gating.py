@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @FORMAT
 def gate(writes: bool, proves: bool, out: Path | None, fmt: str, **options: Any) -> int:
-    """Give the project a check of where its tables are, and prove it.
+    """Give the project a check of its own, and prove it.
 
     The project is not changed: --write makes a patch that `git apply` takes in its directory. --prove runs the project's
     migrations in copies of it, on a throwaway server.

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from rcakit.cli.shared import say
+
 
 @click.command()
 @click.argument("code", required=False)
@@ -67,7 +69,8 @@ def new(directory: Path) -> None:
 def lab(arguments: tuple[str, ...]) -> int:
     """Open JupyterLab on the notebooks here.
 
-    "Here" is the working directory, with rcakit.toml in it; ARGUMENTS are passed on to JupyterLab.
+    "Here" is the working directory, with rcakit.toml in it; where nothing is named, it opens on the demo incident.
+    ARGUMENTS are passed on to JupyterLab.
 
     \b
     Example:
@@ -75,4 +78,4 @@ def lab(arguments: tuple[str, ...]) -> int:
     """
     from rcakit import tour
 
-    return tour.lab(arguments)
+    return tour.lab(arguments, say)

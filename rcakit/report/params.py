@@ -55,6 +55,10 @@ class OnTarget(Parameters):
     show_code: bool = Field(False, description="open the code and SQL in the rendered report")
 
 
+class StartHere(OnTarget):
+    """notebooks/00_start_here.ipynb"""
+
+
 class IncidentReport(OnTarget):
     """notebooks/10_incident_report.ipynb"""
 
@@ -85,7 +89,8 @@ class RepairRehearsal(OnTarget):
 
 
 MODELS: Mapping[str, type[Parameters]] = {
-    model.__name__: model for model in (IncidentReport, MigrationReplay, Blindness, RepairRehearsal)
+    model.__name__: model
+    for model in (StartHere, IncidentReport, MigrationReplay, Blindness, RepairRehearsal)
 }
 
 
