@@ -25,6 +25,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from jupyter_client.manager import KernelManager
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
@@ -37,6 +38,7 @@ from traitlets.config import Config
 from rcakit import errors
 from rcakit.credentials import blanked
 from rcakit.errors import RcaError
+from rcakit.report.forks import Provisioner, Template
 
 Outcome = Literal["ok", "failed", "timeout", "kernel-died", "cancelled"]
 
@@ -107,8 +109,17 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     running: int | None = None
     """Index of the cell under way."""
     died_of = ""
+    template: Template | None = None
+    """What the kernel is forked from; None for a kernel that is started."""
     environ: Mapping[str, str] = {}
     """That of the notebook's process: its passwords are blanked in whatever a cell says, also in its traceback."""
+
+    def create_kernel_manager(self) -> KernelManager:
+        manager: KernelManager = super().create_kernel_manager()
+        if self.template is not None:
+            manager.provisioner = Provisioner(kernel_spec=manager.kernel_spec, parent=manager)
+            manager.provisioner.template = self.template
+        return manager
 
     def process_message(self, msg: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         content = blanked(msg["content"], self.environ)
@@ -173,8 +184,8 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         """Execute a parameterised notebook in place; see the module for what differs from papermill.
 
         Keyword arguments of its own: `execution_timeout` and `total_timeout` in seconds, `env` (variables
-        added to the kernel's environment), `on_begin` (called with the notebook, which is then filled in place),
-        `on_cell` (called before each cell). Raises PapermillExecutionError, nbclient's DeadKernelError and
+        added to the kernel's environment), `template` (what the kernel is forked from), `on_begin` (called with the
+        notebook, which is then filled in place), `on_cell` (called before each cell). Raises PapermillExecutionError, nbclient's DeadKernelError and
         CellTimeoutError, or passes KeyboardInterrupt on; the notebook is saved first.
         """
         manager = Manager(nb, output_path, log_output, progress_bar, autosave_cell_every)
@@ -199,6 +210,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         env: Mapping[str, str] | None = None,
         on_begin: Callable[[NotebookNode], object] | None = None,
         on_cell: Callable[[int, NotebookNode], None] | None = None,
+        template: Template | None = None,
         **kwargs: Any,
     ) -> None:
         nb_man.on_cell = on_cell
@@ -220,6 +232,7 @@ class Engine(NBClientEngine):  # type: ignore[misc]
                 stdout_file=stdout_file,
                 stderr_file=stderr_file,
             )
+            client.template = template
             _run(client, nb_man, limits, {**os.environ, **(env or {})})
 
 
