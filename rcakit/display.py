@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcakit.case import Case
-from rcakit.facts import Catalog, Declared, Recorded, Rows
+from rcakit.facts import Catalog, Declared, Finding, Guard, Intent, Recorded, Relation, Rows, Unread
+from rcakit.names import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,16 @@ def install() -> None:
         formatter.for_type(kind, _ours(render))
     for module in ("pandas", "pandas.core.frame"):  # its name since pandas 3, and before
         formatter.for_type_by_name(module, "DataFrame", _ours(_frame))
+    if hasattr(shell, "kernel"):
+        _dress()
+
+
+def _dress() -> None:
+    """Send JupyterLab the rules by which our markup is shown there; a report has its own, and drops these."""
+    from IPython.display import HTML, display
+
+    css = (Path(__file__).parent / "report" / "template" / "lab.css").read_text(encoding="utf-8")
+    display(HTML(f"<style>{css}</style>"))  # type: ignore[no-untyped-call]
 
 
 def _ours(render: Callable[[Any], str]) -> Callable[[Any], tuple[str, dict[str, bool]]]:
@@ -46,7 +58,22 @@ def _rows(rows: Rows[Any]) -> str:
 
     if not rows:
         return "<p>None.</p>"
-    return str(tables.plain(rows, tables.Style(f"{type(rows[0]).__name__}s")))
+    columns = {name: _column(name) for name, _ in vars_of(rows[0])}
+    return str(tables.records(rows, tables.Style(f"{type(rows[0]).__name__}s"), columns))
+
+
+def _column(name: str) -> Callable[[Any], object]:
+    return lambda row: _brief(getattr(row, name))
+
+
+def _brief(value: Any) -> object:
+    """A fact inside another by its name alone: the whole of it is a step further."""
+    for kind, name in _NAMES.items():
+        if isinstance(value, kind):
+            return name(value)
+    if type(value) is tuple:
+        return tuple(dict.fromkeys(map(_brief, value)))
+    return value
 
 
 def _frame(frame: pd.DataFrame) -> str:
@@ -66,10 +93,19 @@ def _account(account: Catalog | Declared | Recorded) -> str:
 
 
 def vars_of(value: Any) -> list[tuple[str, Any]]:
-    """The fields of a dataclass with their values, in order."""
-    return [(name, getattr(value, name)) for name in value.__dataclass_fields__]
+    """The fields of a dataclass or NamedTuple with their values, in order."""
+    fields = getattr(value, "__dataclass_fields__", None) or value._fields
+    return [(name, getattr(value, name)) for name in fields]
 
 
+_NAMES: dict[Any, Callable[[Any], object]] = {
+    Finding: lambda finding: finding.code,
+    Guard: lambda guard: guard.migration,
+    Intent: lambda intent: intent.target,
+    Relation: lambda relation: relation.qualified,
+    Spelling: lambda spelling: spelling.emitted,
+    Unread: lambda unread: unread.reason,
+}
 _FORMATS: dict[Any, Callable[[Any], str]] = {
     Case: _case,
     Rows: _rows,

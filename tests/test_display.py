@@ -90,6 +90,16 @@ def test_a_frame_shows_as_a_table_of_the_report(shell: InteractiveShell, demo_ca
     assert "style" not in Outline(html).tags
 
 
+@pytest.mark.parametrize("name", ["findings", "causes", "placement", "guards", "intended"])
+def test_no_fact_is_shown_as_the_code_that_makes_it(
+    shell: InteractiveShell, demo_case: Case, name: str
+) -> None:
+    html = shown(shell, getattr(demo_case, name))
+    assert not [
+        word for word in ("Where(", "Finding(", "Name(", "Guard(", "Relation(", "Intent(") if word in html
+    ]
+
+
 def test_no_rows_say_none(shell: InteractiveShell, healthy_case: Case) -> None:
     assert shown(shell, healthy_case.findings) == "<p>None.</p>"
 

@@ -83,6 +83,9 @@ def run_all(browser: Any, lab: tuple[str, Path], name: str, picture: Path | None
         arg=last,
     )
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.jp-RenderedHTML td')).textAlign") == "left"
+    )
     if picture:
         page.screenshot(path=picture)
     with page.expect_response(

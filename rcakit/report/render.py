@@ -179,9 +179,12 @@ def shown(output: NotebookNode) -> str:
 
 def _data(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     if "text/html" in data:
-        markup = data["text/html"]
+        markup: str = data["text/html"]
         ours = metadata.get("text/html", {}).get("rcakit") is True
-        return markup if ours else f'<div class="foreign">{safe(markup)}</div>'
+        if ours:
+            return markup
+        cleaned = safe(markup)
+        return f'<div class="foreign">{cleaned}</div>' if cleaned.strip() else ""
     for kind in ("image/png", "image/jpeg"):
         if kind in data:
             alt = metadata.get(kind, {}).get("alt", "figure without a description")
