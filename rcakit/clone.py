@@ -1,4 +1,4 @@
-"""A copy of the investigated database on a scratch server, made with pg_dump: structure, roles and, if wanted, rows.
+"""A copy of the investigated database on a scratch server, made with pg_dump: structure, roles, and all rows, some or none.
 
 The investigated database is only read: pg_dump works in one read-only transaction and takes ACCESS SHARE locks, for
 which it waits a few seconds at most. https://www.postgresql.org/docs/current/app-pgdump.html
@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -18,11 +18,17 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
-from rcakit import evidence
+from rcakit import evidence, sample
 from rcakit.errors import Refused, ScratchError
+from rcakit.names import Name
 from rcakit.scratch import Server
 
 LOCK_WAIT = "5s"
+_SAME = """
+select set_config(name, value, false)
+from (values ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('extra_float_digits', '3'), ('client_encoding', 'UTF8'),
+    ('search_path', ''), ('row_security', 'off'), ('lock_timeout', '5s')) as setting (name, value)"""
+"""What both ends of a copied row have to agree on, as pg_dump has it; and a lock that is waited for, not for ever."""
 _ROLES = "select rolname, rolinherit from pg_roles where rolname !~ '^pg_' order by rolname"
 _MEMBERS = """
 select pg_get_userbyid(m.roleid)::text, pg_get_userbyid(m.member)::text from pg_auth_members m
@@ -30,10 +36,18 @@ where pg_get_userbyid(m.member)::text !~ '^pg_'"""
 
 
 @contextmanager
-def clone(conninfo: str, server: Server, *, rows: bool = True, prefix: str = "clone") -> Iterator[str]:
+def clone(
+    conninfo: str,
+    server: Server,
+    *,
+    rows: int | None = None,
+    whole: Collection[Name] = (),
+    prefix: str = "clone",
+) -> Iterator[str]:
     """The name of a database on `server` that holds what `conninfo` leads to; dropped, with its roles, on leaving.
 
-    `rows` False copies the structure alone. Roles come without passwords, and without a right beyond those in the
+    `rows` a table at most come along, and the rows that their foreign keys lead to; None: all, 0: the structure alone.
+    Of the tables `whole` all rows do. Roles come without passwords, and without a right beyond those in the
     database. Raises Refused (a newer server than the scratch one, a pooler before it, or the role may not read it all),
     ScratchError when the copy cannot be made (an extension that is not there), ConnectionFailed.
     """
@@ -54,7 +68,12 @@ def clone(conninfo: str, server: Server, *, rows: bool = True, prefix: str = "cl
             hint="install PostgreSQL of that version, or name its programs in RCAKIT_PG_BIN",
         )
     with _roles(server, roles, members), server.database(prefix, encoding=source.encoding) as dbname:
-        _copy(conninfo, server, dbname, rows)
+        if rows is None:
+            _copy(conninfo, server, dbname)
+        elif rows or whole:
+            _sample(conninfo, server, dbname, rows, whole)
+        else:
+            _copy(conninfo, server, dbname, "--schema-only")
         with server.connect(dbname) as connection:
             connection.execute("ANALYZE")
         yield dbname
@@ -82,7 +101,26 @@ def _roles(server: Server, roles: list[tuple[str, bool]], members: list[tuple[st
                     connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
-def _copy(conninfo: str, server: Server, dbname: str, rows: bool) -> None:
+def _sample(conninfo: str, server: Server, dbname: str, rows: int, whole: Collection[Name]) -> None:
+    """Tables, then rows, then keys and indexes, all of one snapshot: a key that does not hold is an error here."""
+    with closing(evidence.connect(conninfo, run="clone")) as source:
+        source.execute(_SAME)
+        (snapshot,) = source.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+        same = f"--snapshot={snapshot}"
+        _copy(conninfo, server, dbname, "--section=pre-data", same)
+        try:
+            with psycopg.connect(server.conninfo(dbname)) as copied:
+                copied.execute(_SAME)
+                sample.copy(source, copied, rows, whole)
+        except psycopg.Error as error:
+            raise Refused(
+                f"the rows could not be copied: {evidence.reason(error)}",
+                hint="give the role SELECT on all tables and sequences (pg_read_all_data)",
+            ) from None
+        _copy(conninfo, server, dbname, "--section=post-data", same)
+
+
+def _copy(conninfo: str, server: Server, dbname: str, *parts: str) -> None:
     dump = [
         str(server.binaries / "pg_dump"),
         "--format=plain",
@@ -91,7 +129,7 @@ def _copy(conninfo: str, server: Server, dbname: str, rows: bool) -> None:
         "--no-subscriptions",
         "--no-security-labels",
         f"--lock-wait-timeout={LOCK_WAIT}",
-        *(() if rows else ("--schema-only",)),
+        *parts,
     ]
     with tempfile.TemporaryDirectory(prefix="clone-", dir=server.socket) as place:
         script = Path(place) / "dump.sql"

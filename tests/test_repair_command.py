@@ -60,6 +60,33 @@ def test_the_usual_advice_fails_with_exit_code_1(rcakit: Run, demo_dir: Path, tm
     assert "the sequence adm.venues_id_seq still carries the old name" in left
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "trip"), [("0", "0 rows, read (no row)"), ("3", "rows, read, updated")])
+def test_a_sample_will_do_and_so_will_empty_tables(
+    rcakit: Run, demo_dir: Path, tmp_path: Path, rows: str, trip: str
+) -> None:
+    given = ("--option", "A", "--out", tmp_path, "--rehearse", "--rows", rows, "--format", "json")
+    done = rcakit("repair", *given, cwd=demo_dir)
+    assert done.code == 0, done.out
+    proofs = {
+        (proof["object"], proof["check"]): proof["after"]
+        for proof in json.loads(done.out)["rehearsal"]["proofs"]
+    }
+    assert proofs["the copy", "rows to try it on"].endswith(f": {rows} a table, and what they refer to")
+    kept = [int(after) for (_, check), after in proofs.items() if check == "rows"]
+    assert sum(kept) == int(proofs["the copy", "rows to try it on"].split()[0])
+    assert all(int(rows) <= each < 160 for each in kept)
+    assert trip in proofs["administrate.Venue", "ORM round trip"]
+    assert proofs["a fresh database", "ends in the same catalog"] == "equal"
+
+
+def test_a_number_of_rows_is_a_number(rcakit: Run, demo_dir: Path, tmp_path: Path) -> None:
+    done = rcakit("repair", "--option", "A", "--out", tmp_path, "--rehearse", "--rows", "-1", cwd=demo_dir)
+    assert done.code == 2
+    assert "neither 'all' nor a number of rows" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_to_repair_is_refused(rcakit: Run, healthy_dir: Path, tmp_path: Path) -> None:
     done = rcakit("repair", "--option", "A", "--out", tmp_path, cwd=healthy_dir)
     assert done.code == 3

@@ -10,6 +10,15 @@ import click
 from rcakit.cli.shared import FORMAT, read_case, say, target_of, target_options
 
 
+def _limit(_: click.Context, __: click.Parameter, value: str) -> int | None:
+    """None for "all"."""
+    if value == "all":
+        return None
+    if not (value.isascii() and value.isdecimal()):
+        raise click.BadParameter(f"{value!r} is neither 'all' nor a number of rows")
+    return int(value)
+
+
 @click.command()
 @target_options
 @click.option(
@@ -30,8 +39,15 @@ from rcakit.cli.shared import FORMAT, read_case, say, target_of, target_options
 @click.option(
     "--rehearse", "rehearsed", is_flag=True, help="Try it on a copy of the database: the project's code runs."
 )
+@click.option(
+    "--rows",
+    default="all",
+    callback=_limit,
+    metavar="all|N",
+    help="How many rows a table the copy holds: all (default), or N and those that their foreign keys lead to.",
+)
 @FORMAT
-def repair(letter: str, out: Path, rehearsed: bool, fmt: str, **options: Any) -> int:
+def repair(letter: str, out: Path, rehearsed: bool, rows: int | None, fmt: str, **options: Any) -> int:
     """Write a repair of misplaced tables, and try it on a copy.
 
     Nothing is ever applied to the investigated database, and the project is not changed.
@@ -55,7 +71,7 @@ def repair(letter: str, out: Path, rehearsed: bool, fmt: str, **options: Any) ->
     tried = None
     if rehearsed:
         say("copying the database ...")
-        with rehearsal.stage(case) as here:
+        with rehearsal.stage(case, rows) as here:
             tried = rehearsal.rehearse(here, choice, say)
     if fmt == "json":
         click.echo(document.dumps(described(choice, tried), ascii_only=True), nl=False)

@@ -41,6 +41,7 @@ def rehearse(here: Stage, repair: Repair, say: Say = lambda _: None) -> Rehearsa
     with here.trial() as dbname, here.project(repair.changed) as copy:
         watched = here.watched(repair)
         before = here.look(dbname, watched)
+        found.append(_extent(before, here.rows))
         say("applying it ...")
         applied = _apply(here, repair, copy, dbname)
         found += applied
@@ -62,6 +63,13 @@ def rehearse(here: Stage, repair: Repair, say: Say = lambda _: None) -> Rehearsa
     return Rehearsal(
         repair, tuple(found), tuple(dict.fromkeys(left)), time.monotonic() - began, here.server.version
     )
+
+
+def _extent(before: State, limit: int | None) -> Proof:
+    """How much of the database the proofs speak of."""
+    rows = sum(table.rows for table in before.tables.values())
+    chosen = "all there are" if limit is None else f"{limit} a table, and what they refer to"
+    return Proof("the copy", "rows to try it on", "", f"{rows} in the tables to repair: {chosen}", True)
 
 
 # ------------------------------------------------------------------ applying it

@@ -25,6 +25,7 @@ from rcakit.counterfactual import World
 from rcakit.database import running
 from rcakit.facts import Catalog
 from rcakit.ledger import Ledger
+from rcakit.names import Name
 from rcakit.reach import declared_tables
 from rcakit.rehearsal.project import Answer, ask
 from rcakit.rehearsal.states import State, Watched, look
@@ -58,11 +59,16 @@ class Ran:
 
 @dataclass(frozen=True)
 class Stage:
-    """The copy, named `base`, on a scratch server. It is never changed."""
+    """The copy, named `base`, on a scratch server. It is never changed.
+
+    rows
+        how many a table came along at most, with those they refer to; None: all.
+    """
 
     case: Case
     server: scratch.Server
     base: str
+    rows: int | None = None
 
     @contextmanager
     def trial(self) -> Iterator[str]:
@@ -188,19 +194,20 @@ class Stage:
 
 
 @contextmanager
-def stage(case: Case) -> Iterator[Stage]:
-    """Copy the investigated database, rows and all, to a scratch server of its version where there is one.
+def stage(case: Case, rows: int | None = None) -> Iterator[Stage]:
+    """Copy the investigated database to a scratch server of its version where there is one.
 
-    Raises Refused (the role may not read it all), ScratchError and ConnectionFailed.
+    `rows` a table at most, and what those refer to; None: all. The recorded history always comes whole. Raises Refused (the role may not read it all), ScratchError and ConnectionFailed.
     """
     with (
         scratch.server(prefer=case.observed.server.version_num // 10000) as server,
-        _copied(case, server) as base,
+        _copied(case, server, rows) as base,
     ):
-        yield Stage(case, server, base)
+        yield Stage(case, server, base, rows)
 
 
 @contextmanager
-def _copied(case: Case, server: scratch.Server) -> Iterator[str]:
-    with running(case.target) as conninfo, clone(conninfo, server) as base:
+def _copied(case: Case, server: scratch.Server, rows: int | None) -> Iterator[str]:
+    history = [Name(table.schema, "django_migrations") for table in case.recorded.tables if table.read]
+    with running(case.target) as conninfo, clone(conninfo, server, rows=rows, whole=history) as base:
         yield base

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 USUAL = "advised"
 """The repair people usually advise: rehearsed beside the chosen one."""
 _LOUD = (
+    "rows to try it on",
     "applies",
     "taken back, and applied again",
     "works",
