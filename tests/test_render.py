@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import nbformat
@@ -19,6 +21,7 @@ from rcakit.names import visible
 from rcakit.report import render, sections, tables
 from rcakit.report.html import Html, chip, code, esc, lines, pre, tag
 from rcakit.report.render import Failure
+from rcakit.report.sections import common
 from rcakit.report.tables import Style
 
 SECTIONS = [
@@ -261,6 +264,49 @@ def test_every_finding_is_in_the_page_once_with_its_anchor() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_what_many_findings_say_alike_is_said_once() -> None:
+    case = make_case()
+    rows = [row for row in case.findings if row.code == "RK202"]
+    text = read(common.findings(case, rows, "Silent")).text
+    assert text.count("has no ELSE") == 1
+    assert rows[0].message in text
+    for row in rows:
+        assert row.object in text
+        assert row.message.split()[3] in text
+
+
+def test_messages_of_different_make_are_all_said() -> None:
+    case = make_case()
+    rows = [
+        dataclasses.replace(row, message=f"{row.message}{' more' * n}")
+        for n, row in enumerate(row for row in case.findings if row.code == "RK202")
+    ]
+    for row in rows:
+        assert row.message in read(common.findings(SimpleNamespace(findings=rows), rows, "Silent")).text
+
+
+def test_many_findings_of_one_code_leave_room_for_the_others() -> None:
+    case = make_case()
+    text = read(common.findings(case, case.findings, "All")).text
+    assert "All: RK101" in text
+    assert "All: the others" in text
+    assert text.count("RK401-7") == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "own"),
+    [
+        (["a is in public", "b is in public"], [("a",), ("b",)]),
+        (["'a', is a in x", "'b', is b in x"], [("'a'", "a"), ("'b'", "b")]),
+        (["a is a is a", "b is b is b"], None),
+        (["a is here", "a is not here"], None),
+        (["the same", "the same"], None),
+    ],
+)
+def test_the_words_that_are_their_own(texts: list[str], own: list[tuple[str, ...]] | None) -> None:
+    assert tables.apart(texts) == own
+
+
 def test_every_link_leads_somewhere() -> None:
     seen = read(page_of(make_case())).seen
     ids = {attributes.get("id") for _, attributes in seen}
@@ -291,6 +337,17 @@ def test_the_page_is_whole_small_and_without_requests() -> None:
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     ]
     assert all(a.get("alt") for name, a in reader.seen if name == "img")
+
+
+def test_code_that_only_names_its_section_stands_at_the_foot() -> None:
+    nb = notebook_of(make_case())
+    nb.cells.append(new_code_cell("case.query('select 1')"))
+    page = render.page(nb)
+    assert page.count("<summary>Code</summary>") == 1
+    foot = page.partition("<summary>Code of this page</summary>")[2]
+    for name in SECTIONS:
+        assert page.count(f"sections.{name}(case)") == 1
+        assert f"sections.{name}(case)" in foot
 
 
 def test_code_is_closed_unless_wanted() -> None:

@@ -111,6 +111,7 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code =
             "opens": opens,
             "not_run": not_run,
             "aside": _aside(notebook),
+            "at_end": _at_end(notebook, opens),
             "banner": _banner(failure, notebook, opens, not_run) if failure else "",
             "code": "open" if code == "folded" and given.get("show_code") else code,
         }
@@ -245,6 +246,21 @@ def _not_run(notebook: NotebookNode) -> set[int]:
 def _aside(notebook: NotebookNode) -> list[int]:
     """Cells that are for the notebook alone, and the parameters, which the page shows at its end."""
     return [index for index, cell in enumerate(notebook.cells) if _ASIDE & set(cell.metadata.get("tags", ()))]
+
+
+def _at_end(notebook: NotebookNode, opens: Mapping[int, Opening]) -> dict[int, str]:
+    """Code that says no more than its section's heading, and what comes before the first: shown once, at the foot."""
+    first = min(opens, default=0)
+    return {
+        index: cell.source
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code"
+        and not _ASIDE & set(cell.metadata.get("tags", ()))
+        and (index < first or _SECTION.fullmatch(cell.source.strip()))
+    }
+
+
+_SECTION = re.compile(r"sections\.\w+\([\w, ]*\)")
 
 
 def _sentence(text: str) -> Html:

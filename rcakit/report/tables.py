@@ -81,11 +81,12 @@ def table(
 
 
 def _labels(columns: Sequence[object], style: Style) -> str:
-    """The labels of the cards' lines, as style variables: --c2 is the label of the second column."""
+    """The labels of the cards' lines, as style variables: --c2 is the label of the second column; a head needs none."""
     labels = [str(column) for column in columns]
+    unlabelled = {*style.wide, *(labels[:1] if style.head else ())}
     if not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"labels of cards are plain words, not {labels}")
-    given = [f"--c{n}:'{label}'" for n, label in enumerate(labels, 1) if label not in style.wide]
+    given = [f"--c{n}:'{label}'" for n, label in enumerate(labels, 1) if label not in unlabelled]
     return f' class=cards style="{";".join(given)}"'
 
 
@@ -192,3 +193,19 @@ def alike(text: str, other: str) -> tuple[tuple[str, str], ...] | None:
     words, others = text.split(), other.split()
     pairs = dict.fromkeys((a, b) for a, b in zip(words, others, strict=False) if a != b)
     return tuple(pairs) if len(words) == len(others) and len(pairs) <= 2 else None
+
+
+def apart(texts: Sequence[str]) -> list[tuple[str, ...]] | None:
+    """For each text the words that are its own, where all are made alike; None where they are not.
+
+    >>> apart(["a is in public", "b is in public"])
+    [('a',), ('b',)]
+    """
+    split = [text.split() for text in texts]
+    if len({len(words) for words in split}) != 1:
+        return None
+    places = list(zip(*split, strict=True))
+    own = [words for words in places if len(set(words)) > 1]
+    if not own or len(own) > len(places) / 2:
+        return None
+    return [tuple(dict.fromkeys(word.strip(",:;") for word in row)) for row in zip(*own, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rcakit import causes
@@ -64,14 +64,35 @@ def symptoms(case: Case) -> list[Finding]:
 
 
 def findings(case: Case, rows: Sequence[Finding], caption: str) -> Html:
-    """A table of findings, each with its anchor; folded when long, a hint that all share, names apart, is said once."""
+    """Tables of findings, each with its anchor; folded when long. Many of one code have a table of their own."""
     places = anchors(case)
+    many = {code_ for code_, number in Counter(row.code for row in rows).items() if number > FOLD}
+    groups = [[row for row in rows if row.code == code_] for code_ in sorted(many)]
+    groups.append([row for row in rows if row.code not in many])
+    kept = [group for group in groups if group]
+    names = [caption] if len(kept) == 1 else [_called(group, many, caption) for group in kept]
+    whole = join(*(_findings(places, group, name) for group, name in zip(kept, names, strict=True)))
+    return details(f"{caption}: {plural(len(rows), 'finding')}", whole) if len(rows) > FOLD else whole
+
+
+def _called(group: Sequence[Finding], many: set[str], caption: str) -> str:
+    return f"{caption}: {group[0].code}" if group[0].code in many else f"{caption}: the others"
+
+
+def _findings(places: Mapping[int, str], rows: Sequence[Finding], caption: str) -> Html:
+    """One table. What all say in the same words, but for names, is said once: in the words of the first."""
+    own = tables.apart([row.message for row in rows]) if len(rows) > FOLD else None
     shared = len(rows) > 1 and all(tables.alike(row.hint, rows[0].hint) is not None for row in rows)
+    hints: dict[str, str] = {}
+
+    def advised(row: Finding) -> Html:
+        first = hints.setdefault(row.hint, places[id(row)])
+        return tag("p", row.hint if first == places[id(row)] else f"as for {first}", class_="hint")
 
     def said(row: Finding) -> object:
-        return row.message if shared else join(row.message, tag("p", row.hint, class_="hint"))
+        return row.message if shared else join(row.message, advised(row))
 
-    columns = {
+    columns: dict[str, Callable[[Finding], object]] = {
         "Finding": lambda row: tag("a", places[id(row)], id=places[id(row)], href=f"#{places[id(row)]}"),
         "Severity": lambda row: chip(row.severity, row.severity),
         "Object": lambda row: code(row.object),
@@ -79,7 +100,12 @@ def findings(case: Case, rows: Sequence[Finding], caption: str) -> Html:
         "Where": lambda row: tag("small", breakable(row.where)) if row.where else "–",
         "Evidence": lambda row: refs(row.evidence),
     }
+    note = Html("")
+    if own and shared:
+        words = dict(zip(map(id, rows), own, strict=True))
+        columns["What"] = lambda row: " · ".join(words[id(row)])
+        columns = {{"What": "Its names"}.get(name, name): value for name, value in columns.items()}
+        note = tag("p", tag("b", "The first: "), rows[0].message, ". The others say it of their own names.")
     style = tables.Style(caption, limit=None, cards=True, noun="finding", wide=frozenset({"What"}))
     below = tag("p", tag("b", "What to do: "), _hint(rows), class_="hint") if shared else Html("")
-    whole = join(tables.records(rows, style, columns), below)
-    return details(f"{caption}: {plural(len(rows), 'finding')}", whole) if len(rows) > FOLD else whole
+    return join(note, tables.records(rows, style, columns), below)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -61,10 +63,11 @@ def _background(groups: list[list[Evidence]]) -> Html:
         "SQL": lambda group: _where_sql_is(group[0]),
         "Answer": lambda group: join(*between([_short_answer(item) for item in group], ", ")),
         "Seconds": lambda group: f"{sum(item.seconds for item in group):.3f}",
-        "UTC": lambda group: group[0].taken_at,
         "Role": lambda group: code(group[0].role),
     }
-    style = tables.Style("Asked to fill the accounts", limit=None, noun="question", cards=True)
+    times = [item.taken_at.astimezone(UTC) for group in groups for item in group]
+    period = f"{min(times):%Y-%m-%d %H:%M:%S} to {max(times):%H:%M:%S} UTC"
+    style = tables.Style(f"Asked to fill the accounts, {period}", limit=None, noun="question", cards=True)
     number = sum(map(len, groups))
     return details(
         f"{common.plural(number, 'query').replace('querys', 'queries')} that no finding rests on",
@@ -74,15 +77,22 @@ def _background(groups: list[list[Evidence]]) -> Html:
 
 def _where_sql_is(item: Evidence) -> Html:
     """The text itself, or the file of rcakit that holds exactly this text."""
-    file = files("rcakit") / "sql" / f"{item.name}.sql"
-    if (
-        item.name.isidentifier()
-        and file.is_file()
-        and file.read_text(encoding="utf-8").strip() == item.sql.strip()
-    ):
-        return code(f"rcakit/sql/{item.name}.sql")
+    if (file := _shipped().get(item.sql.strip())) is not None:
+        return code(file)
     short = len(item.sql) < 160
     return source(code(" ".join(item.sql.split())) if short else pre(item.sql.strip()), "left out")
+
+
+@cache
+def _shipped() -> dict[str, str]:
+    """The text of each query that rcakit brings as a file -> that file."""
+    folders = [files("rcakit") / name for name in ("sql", "twins")]
+    found = [(folder.name, file) for folder in folders for file in folder.iterdir()]
+    return {
+        file.read_text("utf-8").strip(): f"rcakit/{folder}/{file.name}"
+        for folder, file in found
+        if file.name.endswith(".sql")
+    }
 
 
 def _groups(items: Iterable[Evidence]) -> list[list[Evidence]]:
@@ -125,7 +135,7 @@ def _short_answer(item: Evidence) -> object:
     if item.error:
         return f"refused: {item.error}"
     if item.row_count == 1 and len(item.columns) == 1:
-        return item.rows[0][0]
+        return Html(tables.cell(item.rows[0][0]))
     return common.plural(item.row_count, "row")
 
 
