@@ -106,13 +106,19 @@ def archive(root: Path) -> Archive:
 def before(directory: Path, target: str) -> tuple[Kept | None, int]:
     """The latest run of a target in its folder that can be compared, and how many after it cannot."""
     skipped = 0
+    for kept in latest(directory, target):
+        if kept.finished:
+            return kept, skipped
+        skipped += 1
+    return None, skipped
+
+
+def latest(directory: Path, target: str) -> Iterator[Kept]:
+    """The whole runs of a target in its folder, the latest first; each is read when it is asked for."""
     for folder in reversed(list(_directories(directory))):
         found = read(folder)
         if isinstance(found, Kept) and found.run.target == target:
-            if found.finished:
-                return found, skipped
-            skipped += 1
-    return None, skipped
+            yield found
 
 
 def _directories(place: Path) -> Iterator[Path]:

@@ -39,9 +39,9 @@ def page(earlier: Kept, later: Kept, found: Difference, place: Path) -> str:
         tag("p", f"{found.said()}.".capitalize(), class_="verdict"),
         runs,
         *notes,
-        _findings(found),
-        _accounts(found),
-        _unread(found),
+        tag("section", tag("h2", "Findings"), findings(found), _table(found.unchanged, "Unchanged")),
+        tag("section", tag("h2", "Accounts"), accounts(found)),
+        tag("section", tag("h2", "Unread"), unread(found)),
     )
 
 
@@ -52,16 +52,15 @@ def _run(which: str, kept: Kept, place: Path) -> tuple[object, ...]:
     return text, join(when(kept.run.started), " UTC"), chip(*index.STATUS[kept.run.status])
 
 
-def _findings(found: Difference) -> Html:
-    parts = [
+def findings(found: Difference) -> Html:
+    """What came and what went, a table for each way."""
+    return join(
         _table(found.new, "New", "No finding is new."),
         _table(found.resolved, "Resolved", "No finding was resolved."),
         _table(found.waived, "Gone, because they were waived since"),
         _table(found.untold, "Gone, but the later run could not have told"),
         _table(found.moot, "On tests and pipelines, not looked for any more: no table is misplaced"),
-        _table(found.unchanged, "Unchanged"),
-    ]
-    return tag("section", tag("h2", "Findings"), *parts)
+    )
 
 
 def _table(rows: Sequence[Found], caption: str, otherwise: str = "") -> Html:
@@ -79,10 +78,11 @@ def _where(row: Found) -> object:
     return tag("small", breakable(row.where.path)) if row.where else "–"
 
 
-def _accounts(found: Difference) -> Html:
+def accounts(found: Difference) -> Html:
+    """Which account of which table changed, and what a replay showed otherwise."""
     parts = [_changes(getattr(found, name), *columns) for name, columns in _COLUMNS.items()]
     nothing = tag("p", "No account of any table changed.", class_="nothing")
-    return tag("section", tag("h2", "Accounts"), *([part for part in parts if part.text] or [nothing]))
+    return join(*([part for part in parts if part.text] or [nothing]))
 
 
 def _changes(rows: Sequence[Change], first: str, second: str, caption: str) -> Html:
@@ -96,13 +96,14 @@ def _changes(rows: Sequence[Change], first: str, second: str, caption: str) -> H
     return tables.table([first, second, "Was", "Is"], cells, style)
 
 
-def _unread(found: Difference) -> Html:
+def unread(found: Difference) -> Html:
+    """What could not be read in only one of the two."""
     parts = [
         _gaps(found.unread_new, "What could not be read any more"),
         _gaps(found.unread_gone, "What can be read again"),
     ]
     nothing = tag("p", "What could not be read is the same in both.", class_="nothing")
-    return tag("section", tag("h2", "Unread"), *([part for part in parts if part.text] or [nothing]))
+    return join(*([part for part in parts if part.text] or [nothing]))
 
 
 def _gaps(rows: Sequence[Unread], caption: str) -> Html:

@@ -79,7 +79,7 @@ def _latest(runs: Sequence[Kept], root: Path) -> Html:
         if good
         else "No good run is kept."
     )
-    return tag("p", _status(runs[0]), " ", tag("span", said), class_="latest")
+    return tag("p", status(runs[0]), " ", tag("span", said), class_="latest")
 
 
 def _runs(incident: str, runs: Sequence[Kept], root: Path) -> Html:
@@ -87,9 +87,9 @@ def _runs(incident: str, runs: Sequence[Kept], root: Path) -> Html:
         "Run": lambda kept: _link(kept, root, kept.id),
         "Started": lambda kept: join(when(kept.run.started), " UTC"),
         "Status": lambda kept: join(
-            _status(kept), tag("p", breakable(kept.run.reason), class_="meta") if kept.run.reason else ""
+            status(kept), tag("p", breakable(kept.run.reason), class_="meta") if kept.run.reason else ""
         ),
-        "Found": _found,
+        "Found": counted,
         "Took": lambda kept: took(kept.run.seconds),
     }
     style = tables.Style(f"Incident {incident}" if incident else "Runs", limit=None, cards=True, noun="run")
@@ -103,11 +103,12 @@ def _link(kept: Kept, root: Path, text: object) -> Html:
     return tag("a", text, href=quote(str(kept.report.relative_to(root))))
 
 
-def _status(kept: Kept) -> Html:
+def status(kept: Kept) -> Html:
+    """How it ended, as a chip."""
     return chip(*STATUS[kept.run.status])
 
 
-def _found(kept: Kept) -> str:
+def counted(kept: Kept) -> str:
     """How many findings of each severity, and how much could not be checked."""
     if not kept.finished:
         return "–"

@@ -88,9 +88,13 @@ class RepairRehearsal(OnTarget):
     )
 
 
+class DriftWatch(OnTarget):
+    """notebooks/50_drift_watch.ipynb"""
+
+
 MODELS: Mapping[str, type[Parameters]] = {
     model.__name__: model
-    for model in (StartHere, IncidentReport, MigrationReplay, Blindness, RepairRehearsal)
+    for model in (StartHere, IncidentReport, MigrationReplay, Blindness, RepairRehearsal, DriftWatch)
 }
 
 

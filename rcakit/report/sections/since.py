@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VERIFIES = "RCAKIT_RUN_VERIFIES"
 """Environment variable with the folder of the run whose incident this one is to find closed."""
+FIRST = "The first run kept of this target."
 LINES = 6
 """Changes listed at most; all of them are in `rcakit compare`."""
 _WORDS = {
@@ -41,16 +42,14 @@ def block(case: Case) -> Html:
     if verified:
         return _closed(case, read(Path(verified)))
     last, broken = before(Path(here).parent, case.target.name)
-    return (
-        _since(case, last, broken) if last else tag("p", "The first run kept of this target.", class_="meta")
-    )
+    return _since(case, last, broken) if last else tag("p", FIRST, class_="meta")
 
 
 def _since(case: Case, last: Kept, broken: int) -> Html:
     found = difference(last.content, content(case))
     between = f" {plural(broken, 'run')} after it did not come to an end." if broken else ""
     head = join(
-        "Since ", _link(last, "the last run"), ", ", when(last.run.started), f" UTC: {found.said()}.{between}"
+        "Since ", link(last, "the last run"), ", ", when(last.run.started), f" UTC: {found.said()}.{between}"
     )
     return join(tag("p", head), _list(found))
 
@@ -67,7 +66,7 @@ def _closed(case: Case, was: Kept | Odd) -> Html:
         " ",
         closing_said(verdict, found),
         " Compared with ",
-        _link(was, was.id),
+        link(was),
         f": {found.said()}.",
     )
     return join(tag("p", said), _list(found))
@@ -92,8 +91,9 @@ def content(case: Case) -> Content:
     )
 
 
-def _link(kept: Kept, text: str) -> Html:
-    """To the report beside this one; a run that is kept elsewhere is only named."""
+def link(kept: Kept, text: str = "") -> Html:
+    """To the report beside this one, by its id unless there is a text; a run that is kept elsewhere is only named."""
+    text = text or kept.id
     beside = kept.folder.parent == Path(os.environ["RCAKIT_RUN_DIR"]).parent
     return tag("a", text, href=f"../{kept.id}/report.html") if beside and kept.report else tag("span", text)
 

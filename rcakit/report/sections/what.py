@@ -161,7 +161,7 @@ def symptom(case: Case) -> Html:
     return join(
         _claimed_and_found(case),
         figures.placement(case.placement),
-        _five_accounts(case),
+        five_accounts(case),
         common.findings(case, found, "What is wrong with the database now")
         if found
         else common.nothing(
@@ -207,7 +207,8 @@ def _without_effect(case: Case) -> object:
     return join("the effect is absent of ", *(code(label) for label in labels))
 
 
-def _five_accounts(case: Case) -> Html:
+def five_accounts(case: Case) -> Html:
+    """Each declared table in all five accounts, those on which all agree folded away."""
     amiss = [row for row in case.placement if row.verdict != "agrees"]
     agree = [row for row in case.placement if row.verdict == "agrees"]
     if not amiss:
