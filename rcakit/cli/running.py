@@ -1,20 +1,23 @@
-"""`rcakit run`: any notebook, executed and rendered, with an exit code that tells how it went."""
+"""`rcakit run`: any notebooks, executed and rendered, with an exit code that tells how it went."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rcakit.cli.shared import CODE, FAIL_ON, OUT, PDF, say, tell
+from rcakit.cli.shared import CODE, FAIL_ON, OUT, PDF, complain, say, tell
+from rcakit.errors import RcaError
 
 if TYPE_CHECKING:
     from rcakit.report.render import Code
+    from rcakit.report.runs import Job
 
 
 @click.command()
-@click.argument("notebook")
+@click.argument("notebooks", nargs=-1, required=True, metavar="NOTEBOOK...")
 @click.option(
     "-p",
     "--parameter",
@@ -23,6 +26,21 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="A parameter of the notebook, read by its type; may be repeated, for a list too.",
 )
+@click.option(
+    "--each",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Repeated: one run for each of these, besides what -p says.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="So many runs at a time.",
+)
 @OUT
 @click.option(
     "--timeout",
@@ -30,7 +48,7 @@ if TYPE_CHECKING:
     default=900,
     show_default=True,
     metavar="SECONDS",
-    help="Stop the whole run after this time.",
+    help="Stop a whole run after this time.",
 )
 @click.option(
     "--cell-timeout",
@@ -42,8 +60,10 @@ if TYPE_CHECKING:
 @CODE
 @PDF
 def run(
-    notebook: str,
+    notebooks: tuple[str, ...],
     assignments: tuple[str, ...],
+    each: tuple[str, ...],
+    jobs: int,
     out: Path,
     timeout: float,
     cell_timeout: float | None,
@@ -51,23 +71,52 @@ def run(
     code: Code,
     pdf: bool,
 ) -> int:
-    """Run a notebook and write its report, however it ends.
+    """Run notebooks and write their reports, however they end.
 
     NOTEBOOK is a path, or the name of one that comes with rcakit: 10_incident_report. `rcakit params NOTEBOOK` lists
     its parameters. Relative paths in them start from the working directory.
 
-    What is printed on stdout is the path of the report.
+    What is printed on stdout are the paths of the reports, one a line; the exit code is the highest of all runs.
 
     \b
     Example:
       rcakit run 10_incident_report -p config=incident-42/rcakit.toml --timeout 300
+      rcakit run 10_incident_report --each config=shop/rcakit.toml --each config=crm/rcakit.toml -j 2
     """
     from rcakit.report import params, runs
 
     options = runs.Options(
         fail_on=fail_on, code=code, pdf=pdf, cell_timeout=cell_timeout, total_timeout=timeout, say=say
     )
-    done = runs.execute(params.find(notebook), assignments, out, options)
+    prepared = [
+        runs.prepare(params.find(notebook), assignments if one is None else (*assignments, one), options)
+        for notebook in notebooks
+        for one in (each or (None,))
+    ]
+    if len(prepared) > 1:
+        return _several(prepared, out, jobs)
+    done = runs.perform(prepared[0], out)
+    runs.list_runs(out, say)
     say(f"status: {done.status}")
     tell(done)
     return done.exit_code
+
+
+def _several(prepared: list[Job], out: Path, at_once: int) -> int:
+    """Lines of progress begin with the target's name, for they come from several runs."""
+    from rcakit.report import many
+
+    def named(job: Job) -> Job:
+        return replace(
+            job, options=replace(job.options, say=lambda text: say(f"{job.options.target}: {text}"))
+        )
+
+    codes = []
+    for job, made in many.execute([named(job) for job in prepared], out, at_once=at_once):
+        if isinstance(made, RcaError):
+            complain(made.what, made.hint)
+        else:
+            job.options.say(f"status: {made.status}")
+            tell(made)
+        codes.append(made.exit_code)
+    return max(codes)

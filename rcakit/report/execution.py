@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from jupyter_client.kernelspec import NoSuchKernel
 from nbformat import NotebookNode
 
 from rcakit.report.render import Failure
+
+if TYPE_CHECKING:
+    from rcakit.report.forks import Template
 
 _MARKER = "papermill-error-cell-tag"
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it would say, the run says itself
@@ -37,11 +40,12 @@ def executed(
     env: Mapping[str, str],
     limits: Limits,
     say: Callable[[str], None],
+    template: Template | None = None,
 ) -> tuple[NotebookNode, Failure | None]:
     """The notebook as it is written to `target`, with the outputs it got, and why it is not whole.
 
     `env` is added to the environment of its process; `say` is called with lines of progress: the sections that
-    begin, and what the notebook writes to stderr. Raises OSError when `target` cannot be written.
+    begin, and what the notebook writes to stderr; `template` is what that process is forked from. Raises OSError when `target` cannot be written.
     """
     import papermill  # type: ignore[import-untyped]
     from papermill.engines import papermill_engines  # type: ignore[import-untyped]
@@ -52,7 +56,7 @@ def executed(
     papermill_engines.register("rcakit", Engine)
     problem, begun = "", [nbformat.read(notebook, as_version=4)]  # type: ignore[no-untyped-call]
     try:
-        with _terminable():
+        with terminable():
             papermill.execute_notebook(
                 begun[0],
                 str(target).replace("{", "{{").replace("}", "}}"),
@@ -65,6 +69,7 @@ def executed(
                 on_begin=begun.append,
                 on_cell=_progress(say),
                 stderr_file=_Lines(say),
+                template=template,
             )
     except NoSuchKernel as error:
         problem = f"there is no kernel {error.name}\n`jupyter kernelspec list` shows which there are; choose one in the notebook"
@@ -111,7 +116,7 @@ class _Lines:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does, in the main thread, where signals arrive."""
     if threading.current_thread() is not threading.main_thread():
         yield

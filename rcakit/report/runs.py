@@ -22,6 +22,7 @@ from rcakit.report import execution, folders, index, params, pdf, render
 from rcakit.report.folders import demand_room as demand_room
 
 if TYPE_CHECKING:
+    from rcakit.report.forks import Template
     from rcakit.target import Target
 
 RUN_DIR = "RCAKIT_RUN_DIR"
@@ -66,6 +67,8 @@ class Options:
         variables added to the environment of the notebook's process.
     say
         called with one line of progress.
+    template
+        what the notebook's process is forked from; None starts one.
     """
 
     target: str = ""
@@ -77,6 +80,7 @@ class Options:
     total_timeout: float | None = 900
     env: Mapping[str, str] = field(default_factory=dict)
     say: Callable[[str], None] = lambda _: None
+    template: Template | None = None
 
 
 def investigate(
@@ -126,6 +130,15 @@ def execute(
     cannot be written, MissingExtra when a PDF is wanted and nothing can print, and RcaError when writing fails later;
     any other run that has begun ends in a folder.
     """
+    run = perform(prepare(notebook, parameters, options), out)
+    list_runs(out, (options or Options()).say)
+    return run
+
+
+def prepare(
+    notebook: Path, parameters: Mapping[str, Any] | Sequence[str], options: Options | None = None
+) -> Job:
+    """All that can be refused before a run begins. Raises ConfigError and MissingExtra as `execute` does."""
     options = options or Options()
     if options.pdf:
         pdf.demand()
@@ -137,16 +150,18 @@ def execute(
     )
     if not options.target:
         options = _named(options, checked, notebook)
-    job = _Job(notebook, hashlib.sha256(notebook.read_bytes()).hexdigest(), checked, options)
+    return Job(notebook, hashlib.sha256(notebook.read_bytes()).hexdigest(), checked, options)
+
+
+def perform(job: Job, out: Path) -> Run:
+    """`execute` without a new index. Raises ConfigError for an `out` that cannot be written, RcaError when writing fails."""
     started = datetime.now(UTC)
     with folders.reserved(out, job.options.target, started) as part:
-        run = _run(job, part, started)
-    _list(out, options.say)
-    return run
+        return _run(job, part, started)
 
 
-def _list(out: Path, say: Callable[[str], None]) -> None:
-    """The index is a convenience: that it cannot be written is said, and the run stays what it is."""
+def list_runs(out: Path, say: Callable[[str], None]) -> None:
+    """Renew the index, which is a convenience: that it cannot be written is said, and the run stays what it is."""
     try:
         index.write(out)
     except OSError as error:
@@ -154,7 +169,9 @@ def _list(out: Path, say: Callable[[str], None]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
+    """A run that may begin: its parameters are read, its target is named."""
+
     notebook: Path
     digest: str
     parameters: params.Parameters
@@ -171,7 +188,7 @@ def _named(options: Options, checked: params.Parameters, notebook: Path) -> Opti
     return replace(options, target=target.name, incident=target.incident.id)
 
 
-def _run(job: _Job, part: Path, started: datetime) -> Run:
+def _run(job: Job, part: Path, started: datetime) -> Run:
     """Fill the folder."""
     options = job.options
     nb, failure = execution.executed(
@@ -181,6 +198,7 @@ def _run(job: _Job, part: Path, started: datetime) -> Run:
         env={**options.env, RUN_DIR: str(part.resolve()), RUN_ID: folders.run_id(part)},
         limits=execution.Limits(options.cell_timeout, options.total_timeout),
         say=options.say,
+        template=options.template,
     )
     run, failure = _judged(job, part, failure)
     _describe(job, part, run, started)
@@ -200,7 +218,7 @@ def _print(page: str, path: Path, say: Callable[[str], None]) -> None:
         say(f"{error.what} - {error.hint}")
 
 
-def _judged(job: _Job, part: Path, failure: render.Failure | None) -> tuple[Run, render.Failure | None]:
+def _judged(job: Job, part: Path, failure: render.Failure | None) -> tuple[Run, render.Failure | None]:
     """Judge the run by what it left; what a run that broke off had saved does not count."""
     id_, saved = folders.run_id(part), part / "findings.json"
     provenance = {"run": id_, "rcakit": __version__}
@@ -216,7 +234,7 @@ def _judged(job: _Job, part: Path, failure: render.Failure | None) -> tuple[Run,
     return Run(id_, found["status"], part.with_name(id_), exit_code(found, job.options.fail_on)), None
 
 
-def _unusable(job: _Job, saved: Path) -> render.Failure | None:
+def _unusable(job: Job, saved: Path) -> render.Failure | None:
     """Why what a whole run left cannot be judged. A notebook that has no target need not save any findings."""
     if not saved.exists():
         on_target = isinstance(job.parameters, params.OnTarget)
@@ -242,7 +260,7 @@ def exit_code(found: Mapping[str, Any], fail_on: str) -> int:
     return 2 if any(row["blocking"] for row in found["unread"]) else 0
 
 
-def _describe(job: _Job, part: Path, run: Run, started: datetime) -> None:
+def _describe(job: Job, part: Path, run: Run, started: datetime) -> None:
     ended = datetime.now(UTC)
     content = {
         "version": 1,

@@ -1,0 +1,122 @@
+"""Many runs on one machine: so many at a time, each in a process of its own, its kernel forked from one template.
+
+Where this system, or this process (it has threads), cannot fork, the runs are made here, one after the other.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+
+from nbformat.v4 import new_notebook
+
+from rcakit.errors import RcaError
+from rcakit.report import forks, render
+from rcakit.report.execution import terminable
+from rcakit.report.fork_template import threads
+from rcakit.report.forks import Template
+from rcakit.report.runs import Job, Run, list_runs, perform
+
+Ended = tuple[Job, Run | RcaError]
+"""A run as `runs.execute` returns it, or what that raises."""
+_IMPORTS = ("jupyter_client.asynchronous", "papermill.execute", "rcakit.report.engine")
+
+
+def execute(jobs: Sequence[Job], out: Path, *, at_once: int = 1) -> Iterator[Ended]:
+    """Make these runs, and give each when it has ended; the index is renewed when all have.
+
+    KeyboardInterrupt, and SIGTERM in the main thread, cancel what is under way, which leaves its reports, and begin
+    nothing more. Nothing outlives this process, however it ends.
+    """
+    try:
+        if not forks.POSSIBLE:
+            yield from ((job, _made(job, out)) for job in jobs)
+            return
+        with Template() as template:
+            jobs = [replace(job, options=replace(job.options, template=template)) for job in jobs]
+            _warm()
+            if threads() > 1:
+                yield from ((job, _made(job, out)) for job in jobs)
+            else:
+                yield from _Crew(out, template, at_once).work(jobs)
+    finally:
+        list_runs(out, jobs[0].options.say)
+
+
+def _warm() -> None:
+    """Import and make here what every run's process would, while the template does its own."""
+    for name in _IMPORTS:
+        import_module(name)
+    render.page(new_notebook())  # type: ignore[no-untyped-call]
+
+
+def _made(job: Job, out: Path) -> Run | RcaError:
+    try:
+        return perform(job, out)
+    except RcaError as error:
+        return error
+
+
+class _Crew:
+    """Processes at work, by the pipe on which each will hand over what it made."""
+
+    def __init__(self, out: Path, template: Template, size: int) -> None:
+        self._out = out
+        self._template = template
+        self._size = size
+        self._busy: dict[Connection, tuple[Job, ForkProcess]] = {}
+
+    def work(self, jobs: Sequence[Job]) -> Iterator[Ended]:
+        waiting = list(reversed(jobs))
+        with terminable():
+            try:
+                while waiting or self._busy:
+                    while waiting and len(self._busy) < self._size:
+                        self._begin(waiting.pop())
+                    for pipe in wait(list(self._busy)):
+                        yield self._end(pipe)  # type: ignore[arg-type]
+            finally:
+                for _, process in self._busy.values():
+                    process.terminate()
+                for _, process in self._busy.values():
+                    process.join()
+
+    def _begin(self, job: Job) -> None:
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("fork").Process(target=self._run, args=(job, theirs))
+        process.start()
+        theirs.close()
+        self._busy[ours] = job, process
+
+    def _run(self, job: Job, pipe: Connection) -> None:
+        """In the process of a run. Ctrl-C reaches all processes of a terminal; who cancels a run is the one that began it."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._template.share()
+        try:
+            pipe.send(_made(job, self._out))
+        except KeyboardInterrupt:  # before the notebook began, or after it ended
+            return
+
+    def _end(self, pipe: Connection) -> Ended:
+        job, process = self._busy.pop(pipe)
+        try:
+            made: Run | RcaError = pipe.recv()
+        except EOFError:
+            process.join()
+            made = RcaError(
+                f"the process of a run of {job.options.target} ended: {_status(process.exitcode)}",
+                hint="its traceback is above; what it had written is in no report",
+            )
+        pipe.close()
+        process.join()
+        return job, made
+
+
+def _status(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
