@@ -40,35 +40,34 @@ def applied(declared: Declared, recorded: Recorded) -> frozenset[str]:
             return frozenset(done)
 
 
+def ran(accounts: Accounts) -> frozenset[str]:
+    """`applied` of these accounts; `accounts.once(ran)` keeps it."""
+    return applied(accounts.declared, accounts.recorded)
+
+
 def pending(declared: Declared, recorded: Recorded) -> tuple[Migration, ...]:
     """The migrations that have a file and have not run yet."""
     done = applied(declared, recorded)
     return tuple(each for each in declared.migrations if each.label not in done)
 
 
-def perhaps_before(declared: Declared, label: str) -> Iterator[Migration]:
-    """Every migration that may have run before `label`: all but itself and those known to come later."""
-    return (
-        each for each, relative in _relative(declared, label) if relative != "after" and each.label != label
-    )
+class Order:
+    """Which migration may have run before which other one: a static reading orders them within an app only."""
 
+    def __init__(self, declared: Declared) -> None:
+        self._position = {each.label: position for position, each in enumerate(declared.migrations)}
+        self._whole = declared.how == "live"
 
-def perhaps_after(declared: Declared, label: str) -> Iterator[Migration]:
-    """Every migration that may have run after `label`: all but itself and those known to come earlier."""
-    return (
-        each for each, relative in _relative(declared, label) if relative != "before" and each.label != label
-    )
+    def __contains__(self, label: str) -> bool:
+        return label in self._position
 
-
-def _relative(declared: Declared, label: str) -> Iterator[tuple[Migration, str]]:
-    """Each migration with "before", "after" or "unknown": a static reading orders them within an app only."""
-    order = {each.label: position for position, each in enumerate(declared.migrations)}
-    here, app = order.get(label), label.partition(".")[0]
-    for position, each in enumerate(declared.migrations):
-        if here is None or (declared.how != "live" and each.app != app):
-            yield each, "unknown"
-        else:
-            yield each, "before" if position < here else "after"
+    def may_precede(self, first: str, second: str) -> bool:
+        """In doubt, yes; a migration does not precede itself."""
+        if not (first in self and second in self):
+            return first != second
+        if not self._whole and first.partition(".")[0] != second.partition(".")[0]:
+            return True
+        return self._position[first] < self._position[second]
 
 
 def same(one: Name | None, other: Name | None) -> bool:
@@ -78,14 +77,8 @@ def same(one: Name | None, other: Name | None) -> bool:
     return one.schema is None or other.schema is None or one.schema == other.schema
 
 
-def made(migrations: Iterable[Migration]) -> Iterator[Name]:
-    """Every relation name that an operation of these migrations gives to a table, whatever came of it."""
-    for migration in migrations:
-        for operation in migration.operations:
-            yield from _made_by(operation)
-
-
-def _made_by(operation: Operation) -> Iterator[Name]:
+def made(operation: Operation) -> Iterator[Name]:
+    """Every relation name that an operation gives to a table, whatever came of it."""
     if operation.db_table is not None and (name := spelling(operation.db_table).relation):
         yield name
     for effect in sql_effects(operation):
@@ -104,28 +97,59 @@ def touches(declared: Declared, migration: Migration, name: Name) -> bool:
     return any(_touches(declared, migration, operation, name) for operation in migration.operations)
 
 
+class Touching:
+    """The migrations that `touches` would tell of a relation, found by the words they hold."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+        self._words: dict[str, list[Migration]] = defaultdict(list)
+        self._schemas: dict[str, list[Migration]] = defaultdict(list)
+        for migration in declared.migrations:
+            effects = [each for operation in migration.operations for each in sql_effects(operation)]
+            for word in _named_by(declared, migration) | _ends(
+                each for each in effects if each.object != "schema"
+            ):
+                self._words[word].append(migration)
+            for schema in _ends(each for each in effects if each.object == "schema"):
+                self._schemas[schema].append(migration)
+
+    def __call__(self, name: Name) -> Iterator[Migration]:
+        lists = (
+            self._words.get(name.name, ()),
+            self._words.get(f"{name.schema}.{name.name}", ()),
+            self._schemas.get(name.schema or "", ()),
+        )
+        found = {each.label: each for migrations in lists for each in migrations}
+        return (each for each in found.values() if touches(self._declared, each, name))
+
+
+def _named_by(declared: Declared, migration: Migration) -> set[str]:
+    """Every name that a migration's table operations give, and every word of what of it is text to us."""
+    words: set[str] = set()
+    for operation in migration.operations:
+        if operation.kind in TABLE_OPERATIONS:
+            words |= {name.name for name in tables_of(declared, migration.app, operation.model)}
+        words |= words_of(_unparsed(operation))
+    return words
+
+
+def _ends(effects: Iterable[Effect]) -> set[str]:
+    """The bare names that these effects start from and lead to."""
+    return {end.name for each in effects for end in (each.subject, each.result) if end is not None}
+
+
+def order(accounts: Accounts) -> Order:
+    """`accounts.once(order)` keeps it."""
+    return Order(accounts.declared)
+
+
 def touching(accounts: Accounts, name: Name) -> Iterator[Migration]:
-    """The migrations that `touches` would tell of this relation, found by the words they hold."""
-    by_word = accounts.once(_by_word)
-    words = (name.name, name.schema or "", f"{name.schema}.{name.name}")
-    found = {each.label: each for word in words for each in by_word.get(word, ())}
-    return (each for each in found.values() if touches(accounts.declared, each, name))
+    """The migrations that `touches` would tell of this relation."""
+    return accounts.once(_touching)(name)
 
 
-def _by_word(accounts: Accounts) -> dict[str, list[Migration]]:
-    """Every word by which a migration may touch a relation -> the migrations that hold it."""
-    holders: dict[str, list[Migration]] = defaultdict(list)
-    for migration in accounts.declared.migrations:
-        words: set[str] = set()
-        for operation in migration.operations:
-            if operation.kind in TABLE_OPERATIONS:
-                words |= {name.name for name in tables_of(accounts.declared, migration.app, operation.model)}
-            for effect in sql_effects(operation):
-                words |= {end.name for end in (effect.subject, effect.result) if end is not None}
-            words |= _words(_unparsed(operation))
-        for word in words:
-            holders[word].append(migration)
-    return holders
+def _touching(accounts: Accounts) -> Touching:
+    return Touching(accounts.declared)
 
 
 def _touches(declared: Declared, migration: Migration, operation: Operation, name: Name) -> bool:
@@ -135,7 +159,7 @@ def _touches(declared: Declared, migration: Migration, operation: Operation, nam
     if any(touched_by(effect, name) for effect in sql_effects(operation)):
         return True
     text = _unparsed(operation)
-    return mentions(text, name) and bool(_DDL_WORDS.intersection(_words(text.lower())))
+    return mentions(text, name) and bool(_DDL_WORDS.intersection(words_of(text.lower())))
 
 
 def _unparsed(operation: Operation) -> str:
@@ -153,11 +177,11 @@ def touched_by(effect: Effect, name: Name) -> bool:
 
 def mentions(text: str, name: Name) -> bool:
     """Is the bare name a word of this text? `adm.venues` does not count as a mention of `venues` elsewhere."""
-    return name.name in _words(text) or f"{name.schema}.{name.name}" in _words(text)
+    return name.name in words_of(text) or f"{name.schema}.{name.name}" in words_of(text)
 
 
 @lru_cache(maxsize=4096)
-def _words(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
     """The words of a text of any language, dots inside a word kept."""
     spaced = "".join(char if char.isalnum() or char in "_$." else " " for char in text)
     return frozenset(word.strip(".") for word in spaced.split())

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from rcakit.facts import Accounts, Catalog, Declared, Guard, Intent, Model, Verdict, Where
-from rcakit.history import perhaps_after, sql_effects, touches
+from rcakit.history import Order, Touching, sql_effects
 from rcakit.names import Name, Spelling, display, spelling
 
 SAID, DONE, IMPLIED = 3, 2, 1
@@ -151,14 +151,21 @@ def _spelled(read: Read, schemas: Mapping[str, str], observed: Catalog) -> Itera
 
 
 def _guarded(read: Read, declared: Declared, guards: Sequence[Verdict]) -> Iterator[Intent]:
-    for verdict in guards:
-        for target in _moves(verdict.guard):
-            if _moved_again(declared, verdict.guard, target):
-                continue
-            source = f"what {verdict.guard.migration} moves under its condition"
-            for model, name in read:
-                if name.relation and name.relation.schema is None and name.meant.name == target.name:
-                    yield Intent(model.db_table, target, source, DONE, verdict.guard.where, verdict.evidence)
+    moves = [(verdict, target) for verdict in guards for target in _moves(verdict.guard)]
+    if not moves:
+        return
+    bare: dict[str, list[Model]] = defaultdict(list)
+    for model, name in read:
+        if name.relation and name.relation.schema is None:
+            bare[name.meant.name].append(model)
+    order, touching = Order(declared), Touching(declared)
+    for verdict, target in moves:
+        moved_by = verdict.guard.migration
+        if any(order.may_precede(moved_by, later.label) for later in touching(target)):
+            continue
+        for model in bare.get(target.name, ()):
+            source = f"what {moved_by} moves under its condition"
+            yield Intent(model.db_table, target, source, DONE, verdict.guard.where, verdict.evidence)
 
 
 def _moves(guard: Guard) -> Iterator[Name]:
@@ -172,10 +179,6 @@ def _moves(guard: Guard) -> Iterator[Name]:
                 if later.kind == "rename" and later.subject == end and later.result:
                     end = Name(later.result.schema or end.schema, later.result.name)
             yield end
-
-
-def _moved_again(declared: Declared, guard: Guard, target: Name) -> bool:
-    return any(touches(declared, later, target) for later in perhaps_after(declared, guard.migration))
 
 
 def _conventions(read: Read) -> Iterator[Intent]:

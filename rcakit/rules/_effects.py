@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
+from rcakit import history
 from rcakit.facts import Accounts, Catalog, Effect, Migration, Verdict
-from rcakit.history import applied, perhaps_after, same, sql_effects, touched_by, touching
+from rcakit.history import same, sql_effects, touched_by, touching
 from rcakit.names import Name, spelling
 
 CHANGES = frozenset({"move", "rename", "create"})
@@ -42,7 +44,7 @@ def ran(accounts: Accounts) -> Iterator[Verdict]:
 
     Where the other branch does work of its own, either will do: such guards are left out.
     """
-    done = applied(accounts.declared, accounts.recorded)
+    done = accounts.once(history.ran)
     return (
         verdict
         for verdict in accounts.guards
@@ -73,48 +75,80 @@ def _excused(accounts: Accounts, verdict: Verdict, effect: Effect) -> bool:
 
 def _passed_on(accounts: Accounts, verdict: Verdict, effect: Effect) -> bool:
     """Another statement of the same migration takes the result further, or away."""
-    own = migrations(accounts).get(verdict.guard.migration)
-    others = [each for operation in own.operations for each in sql_effects(operation)] if own else []
-    others += [
-        each
-        for other in accounts.guards
-        if other.guard.migration == verdict.guard.migration
-        for each in other.guard.effects
-    ]
-    return any(
-        other.kind in ("move", "rename", "drop") and same(other.subject, effect.result) for other in others
-    )
+    if effect.result is None:
+        return False
+    others = accounts.once(_leaving).get((verdict.guard.migration, effect.result.name), ())
+    return any(same(other.subject, effect.result) for other in others)
+
+
+def _leaving(accounts: Accounts) -> dict[tuple[str, str], list[Effect]]:
+    """(migration, bare name) -> what the migration does to a relation of that name so that it is gone from its place."""
+    found: dict[tuple[str, str], list[Effect]] = defaultdict(list)
+    for migration, effect in (*_plain(accounts), *_guarded(accounts)):
+        if effect.kind in ("move", "rename", "drop") and effect.subject is not None:
+            found[migration, effect.subject.name].append(effect)
+    return found
+
+
+def _plain(accounts: Accounts) -> Iterator[tuple[str, Effect]]:
+    """(migration, what one of its RunSQL statements does)."""
+    for migration in accounts.declared.migrations:
+        for operation in migration.operations:
+            for effect in sql_effects(operation):
+                yield migration.label, effect
+
+
+def _guarded(accounts: Accounts) -> Iterator[tuple[str, Effect]]:
+    """(migration, what one of its guards would do)."""
+    for verdict in accounts.guards:
+        for effect in verdict.guard.effects:
+            yield verdict.guard.migration, effect
 
 
 def _dealt_with(accounts: Accounts, verdict: Verdict, effect: Effect) -> bool:
     """A later migration that has run touches what the effect starts from or leads to."""
-    done = applied(accounts.declared, accounts.recorded)
+    done, order, guarded = accounts.once(history.ran), accounts.once(history.order), accounts.once(_ends)
+
+    def later(label: str) -> bool:
+        return label in done and label in order and order.may_precede(verdict.guard.migration, label)
+
     names = [name for name in (effect.subject, effect.result) if name is not None]
-    later = [each for each in perhaps_after(accounts.declared, verdict.guard.migration) if each.label in done]
-    labels = {migration.label for migration in later}
-    guarded = [
-        each
-        for verdict in accounts.guards
-        if verdict.guard.migration in labels
-        for each in verdict.guard.effects
-    ]
-    return any(each.label in labels for name in names for each in touching(accounts, name)) or any(
-        touched_by(other, name) for other in guarded for name in names
+    return any(later(each.label) for name in names for each in touching(accounts, name)) or any(
+        touched_by(other, name) and later(label)
+        for name in names
+        for key in ((False, name.name), (True, name.schema))
+        for label, other in guarded.get(key, ())
     )
+
+
+def _ends(accounts: Accounts) -> dict[tuple[bool, str | None], list[tuple[str, Effect]]]:
+    """(is it a schema, bare name) -> the guarded effects that start from it or lead to it, each with its migration."""
+    found: dict[tuple[bool, str | None], list[tuple[str, Effect]]] = defaultdict(list)
+    for migration, effect in _guarded(accounts):
+        for name in {end.name for end in (effect.subject, effect.result) if end is not None}:
+            found[effect.object == "schema", name].append((migration, effect))
+    return found
 
 
 def likely_meant(accounts: Accounts, verdict: Verdict) -> Name | None:
     """The existing relation a false guard most probably meant: the evaluator's answer, else a literal-dot table."""
     if verdict.nearest is not None:
         return verdict.nearest.qualified
-    wanted = {name.name for name in verdict.guard.relations}
-    for model in accounts.declared.models:
+    dotted = accounts.once(_literal_dots)
+    found = [row for name in {name.name for name in verdict.guard.relations} for row in dotted.get(name, ())]
+    return min(found)[1] if found else None
+
+
+def _literal_dots(accounts: Accounts) -> dict[str, list[tuple[int, Name]]]:
+    """The bare name that a literal-dot table was meant to have -> the tables that exist, numbered in the models' order."""
+    found: dict[str, list[tuple[int, Name]]] = defaultdict(list)
+    for number, model in enumerate(accounts.declared.models):
         spelled = spelling(model.db_table)
-        if spelled.kind == "literal-dot" and spelled.meant.name in wanted and spelled.relation:
-            found = accounts.observed.find(spelled.relation)
-            if found is not None:
-                return found.qualified
-    return None
+        if spelled.kind == "literal-dot" and spelled.relation:
+            there = accounts.observed.find(spelled.relation)
+            if there is not None:
+                found[spelled.meant.name].append((number, there.qualified))
+    return found
 
 
 def listed(names: list[str], limit: int = 10) -> str:

@@ -22,7 +22,7 @@ from rule_facts import (
 )
 
 from rcakit import rules
-from rcakit.facts import Accounts, Migration
+from rcakit.facts import Accounts, Migration, Operation
 from rcakit.names import Name
 
 TABLES = ("course_templates", "instructors", "locations", "venues")
@@ -297,6 +297,26 @@ def test_a_relation_an_earlier_migration_made(silent: Silent) -> None:
         world_of(move("venues"), before=[python("def f(a, s): s.execute('create table venues (id int)')")]),
         "RK201",
     )
+
+
+def test_a_relation_that_an_earlier_statement_of_the_same_migration_made(
+    silent: Silent, finds: Finds
+) -> None:
+    made = sql("CREATE TABLE public.venues (id int)", group=0)
+    asks = sql(move("venues"), group=1)
+
+    def with_move(*operations: Operation) -> Accounts:
+        return accounts(
+            catalog(VENUES, schemas=("adm",)),
+            [model("Venue", "adm.venues")],
+            [
+                migration("0001_initial", create("Venue", "adm.venues")),
+                migration("0002_move", *operations),
+            ],
+        )
+
+    silent(with_move(made, asks), "RK201")
+    finds(with_move(replace(asks, group=0), replace(made, group=1)), "RK201")
 
 
 def test_a_later_literal_mention_is_not_a_making(finds: Finds) -> None:
