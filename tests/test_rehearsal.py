@@ -14,7 +14,7 @@ from rcakit import remedy
 from rcakit.case import Case
 from rcakit.diff import diff
 from rcakit.errors import Refused
-from rcakit.rehearsal import Proof, Rehearsal, Stage, rehearse, stage
+from rcakit.rehearsal import Proof, Rehearsal, Stage, locks, rehearse, stage
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,37 @@ def test_what_is_measured_is_one_json_document(moved: Rehearsal) -> None:
     assert document["verdict"] == "passed"
     assert document["residue"] == []
     assert len(document["proofs"]) == len(moved.proofs) > 60
+
+
+def test_every_lock_is_measured_from_a_second_session(moved: Rehearsal) -> None:
+    """Not only no stronger than written down: what is written down for tables, indexes and sequences is exact."""
+    measured = [each for each in moved.proofs if each.check == "lock"]
+    assert len(measured) == len(moved.repair.statements)
+    exact = [each for each in measured if each.before in ("ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE")]
+    assert len(exact) > 40
+    assert [str(each) for each in exact if not each.after.startswith(f"{each.before} on ")] == []
+    (lock,) = (each for each in measured if each.object.startswith("LOCK TABLE"))
+    assert lock.after == "ACCESS EXCLUSIVE on 9 tables"
+    assert {each.before for each in measured} >= {"ACCESS SHARE", "none on tables"}
+
+
+def test_a_reader_and_a_writer_wait_and_find_the_name_gone(moved: Rehearsal) -> None:
+    held = proof(moved, "repair.sql", "locks while others read and write")
+    assert held.after.startswith("ACCESS EXCLUSIVE on 9 tables")
+    for actor in ("a reader", "a writer"):
+        (said,) = (each for each in moved.proofs if each.object.startswith(f"{actor} of public."))
+        assert said.after.startswith("waited ")
+        assert said.after.endswith("does not exist")
+
+
+def test_a_stronger_lock_than_written_down_is_no_proof(here: Stage) -> None:
+    statement = remedy.Statement(
+        'ALTER TABLE "adm.venues" ALTER COLUMN capacity SET STATISTICS 10', "ACCESS SHARE"
+    )
+    with here.trial() as dbname:
+        (said,) = locks.one_by_one(here.server, dbname, [statement])
+    assert said.after == "SHARE UPDATE EXCLUSIVE on 1 table"
+    assert not said.passed
 
 
 # ------------------------------------------------------------------ what stands in the way
@@ -167,6 +198,8 @@ def test_the_other_options_pass_too(here: Stage, option: str) -> None:
         assert proof(rehearsed, "administrate.Venue", old).after.startswith("160 rows, read, updated")
         assert proof(rehearsed, "administrate.Venue", new).after.startswith("160 rows, read, updated")
         assert proof(rehearsed, "the old names", "are gone after the later step").after == "gone"
+        waited = [each.after for each in rehearsed.proofs if each.check == "during repair.sql"]
+        assert [each.endswith("ms, then went on") for each in waited] == [True, True]
         assert proof(rehearsed, "the old names", "rights over the bridge").after == "as before"
 
 

@@ -48,7 +48,12 @@ def test_a_move_takes_every_table_and_every_name_along(move: remedy.Repair) -> N
 def test_every_statement_parses_and_names_its_lock(move: remedy.Repair) -> None:
     for statement in (*move.statements, *move.reverse):
         assert len(pgparse.parse(statement.sql)) == 1
-        assert statement.lock in ("ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "none on tables")
+        assert statement.lock in (
+            "ACCESS EXCLUSIVE",
+            "SHARE UPDATE EXCLUSIVE",
+            "ACCESS SHARE",
+            "none on tables",
+        )
     assert move.statements[0].sql == "SET LOCAL lock_timeout = '5s'"
     assert 'GRANT USAGE ON SCHEMA "adm" TO "acted_app"' in [each.sql for each in move.statements]
 

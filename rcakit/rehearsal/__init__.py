@@ -18,7 +18,7 @@ from rcakit import diff, structure
 from rcakit.case import Case
 from rcakit.facts import Catalog, Declared, Finding
 from rcakit.ledger import Step
-from rcakit.rehearsal import kept
+from rcakit.rehearsal import kept, locks
 from rcakit.rehearsal.parts import Proof, Rehearsal
 from rcakit.rehearsal.project import Answer
 from rcakit.rehearsal.stage import Stage, stage
@@ -257,3 +257,9 @@ def _script(here: Stage, repair: Repair, after: Catalog) -> Iterator[Proof]:
         said = said or here.run(dbname, repair.reverse).error
         different = said or "; ".join(str(change) for change in diff.diff(here.catalog, here.read(dbname)))
         yield Proof("reverse.sql", "restores the first catalog", "", different or "equal", not different)
+        if not said:
+            name = next(move.old for move in repair.moves if move.pending)
+            bridged = bool(repair.later)
+            yield from locks.under_traffic(here.server, dbname, repair.statements, name, bridged=bridged)
+            here.run(dbname, repair.reverse)
+            yield from locks.one_by_one(here.server, dbname, repair.statements)

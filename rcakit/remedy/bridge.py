@@ -13,7 +13,7 @@ from rcakit.case import Case
 from rcakit.errors import Refused
 from rcakit.names import quote
 from rcakit.remedy import migration, move
-from rcakit.remedy.parts import EXCLUSIVE, NONE, File, Move, Repair, Statement, script
+from rcakit.remedy.parts import EXCLUSIVE, NONE, SHARE, File, Move, Repair, Statement, script
 from rcakit.remedy.survey import Survey
 
 INVOKER_SINCE = 150000
@@ -58,9 +58,9 @@ def _views(case: Case, found: Survey) -> Iterator[Statement]:
     invoker = " WITH (security_invoker = true)" if modern else ""
     for each in found.moves:
         view = each.old.sql
-        yield Statement(f"CREATE VIEW {view}{invoker} AS SELECT * FROM {each.new.sql}", NONE)  # noqa: S608
+        yield Statement(f"CREATE VIEW {view}{invoker} AS SELECT * FROM {each.new.sql}", SHARE, each.new.sql)  # noqa: S608
         owner = case.observed.by_oid[each.oid].owner
-        yield Statement(f"ALTER VIEW {view} OWNER TO {quote(owner)}", NONE)
+        yield Statement(f"ALTER VIEW {view} OWNER TO {quote(owner)}", EXCLUSIVE, view)
         for grant in case.observed.grants:
             held = [one for one in grant.privileges if one in _THROUGH_VIEWS]
             if (
@@ -69,7 +69,7 @@ def _views(case: Case, found: Survey) -> Iterator[Statement]:
                 and grant.grantee != owner
             ):
                 role = "PUBLIC" if grant.grantee == "PUBLIC" else quote(grant.grantee)
-                yield Statement(f"GRANT {', '.join(held)} ON {view} TO {role}", NONE)
+                yield Statement(f"GRANT {', '.join(held)} ON {view} TO {role}", SHARE, view)
 
 
 def _dropped(moves: tuple[Move, ...]) -> Iterator[Statement]:

@@ -12,6 +12,7 @@ from rcakit.target import Waiver
 
 EXCLUSIVE = "ACCESS EXCLUSIVE"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
+SHARE = "ACCESS SHARE"
 NONE = "none on tables"
 """Lock modes as in https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES"""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rcakit.names import Name, quote
-from rcakit.remedy.parts import EXCLUSIVE, NONE, SHARE_UPDATE, Move, Rename, Statement
+from rcakit.remedy.parts import EXCLUSIVE, NONE, SHARE, SHARE_UPDATE, Move, Rename, Statement
 from rcakit.remedy.survey import Survey
 
 LOCK_TIMEOUT = "5s"
@@ -43,7 +43,7 @@ def _forward(found: Survey) -> Iterator[Statement]:
         )
     for body in found.bodies:
         if body.after:
-            yield Statement(body.after.rstrip(), NONE)
+            yield Statement(body.after.rstrip(), SHARE, "the tables it names")
 
 
 def backward(found: Survey) -> tuple[Statement, ...]:
@@ -55,7 +55,7 @@ def _backward(found: Survey) -> Iterator[Statement]:
     yield from _locks([move.new for move in found.moves], found.referring)
     for body in found.bodies:
         if body.after:
-            yield Statement(body.before.rstrip(), NONE)
+            yield Statement(body.before.rstrip(), SHARE, "the tables it names")
     for row in found.defaults:
         yield Statement(
             _default(
