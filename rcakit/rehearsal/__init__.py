@@ -238,7 +238,7 @@ def _fresh(here: Stage, declared: Declared, copy: Path, after: Catalog) -> Itera
         said = f"{ledger.failed.migration}: {ledger.failed.error}"
         yield Proof("a fresh database", "ends in the same catalog", "", said, False)
         return
-    different = kept.same_end(after, ledger.catalog, declared)
+    different = kept.same_end(here.catalog, after, ledger.catalog, declared)
     said = "; ".join(different[:6]) + (f" and {len(different) - 6} more" if len(different) > 6 else "")
     yield Proof("a fresh database", "ends in the same catalog", "", said or "equal", not different)
 

@@ -115,10 +115,18 @@ def uncalled(after: State) -> tuple[str, ...]:
 # ------------------------------------------------------------------ a fresh database, and the repaired one
 
 
-def same_end(repaired: Catalog, fresh: Catalog, declared: Declared) -> tuple[str, ...]:
-    """The differences in the declared tables and their sequences. What no migration makes is not compared."""
+def same_end(before: Catalog, repaired: Catalog, fresh: Catalog, declared: Declared) -> tuple[str, ...]:
+    """The differences in the declared tables and their sequences. What no migration makes is not compared.
+
+    So a trigger that was there before the repair, and that a fresh database has not got, is somebody's own.
+    """
     names = {name for model in declared.models if (name := spelling(model.db_table).relation)}
-    return structure.differences(_declared(fresh, names), _declared(repaired, names))
+    made = {each.name for each in fresh.triggers}
+    own = {each.oid for each in before.triggers}
+    triggers = tuple(each for each in repaired.triggers if each.name in made or each.oid not in own)
+    return structure.differences(
+        _declared(fresh, names), _declared(replace(repaired, triggers=triggers), names)
+    )
 
 
 def _declared(observed: Catalog, names: Iterable[Name]) -> Catalog:

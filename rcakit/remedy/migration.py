@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import PurePosixPath
 from string import Template
@@ -15,7 +15,7 @@ from string import Template
 from rcakit.errors import Refused
 from rcakit.facts import Declared, Migration
 from rcakit.names import Name, visible
-from rcakit.remedy.parts import File, Move
+from rcakit.remedy.parts import Body, File, Move
 from rcakit.remedy.statements import LOCK_TIMEOUT
 from rcakit.remedy.survey import Survey
 
@@ -29,9 +29,34 @@ class Written:
 
 
 def written(found: Survey, declared: Declared, *, bridge: bool = False) -> tuple[Written, ...]:
-    """One migration for each application that has a table to move. Raises Refused where its place is not certain."""
-    apps = dict.fromkeys(move.model.app for move in found.moves)
-    return tuple(_written(app, found, declared, bridge) for app in apps)
+    """One migration for each application that has a table to move, each behind the one before it.
+
+    What several applications share is done by one of them, and so taken back by one: a schema is opened by the first
+    that moves into it, a function rewritten by the last whose table it names. Raises Refused where its place is not certain.
+    """
+    apps = list(dict.fromkeys(move.model.app for move in found.moves))
+    result: list[Written] = []
+    for number, app in enumerate(apps):
+        behind = [(apps[number - 1], result[-1].file)] if result else []
+        after = [(each, PurePosixPath(file.path).stem) for each, file in behind]
+        result.append(_written(app, _share(app, apps, found), declared, bridge, after))
+    return tuple(result)
+
+
+def _share(app: str, apps: Sequence[str], found: Survey) -> Survey:
+    """What the migration of one application does; all moves stay in it."""
+    first = {move.schema: move.model.app for move in reversed(found.moves)}
+
+    def last(body: Body) -> str:
+        naming = {move.model.app for move in found.moves if move.old.name in body.old_source}
+        return max(naming or {apps[-1]}, key=apps.index)
+
+    return replace(
+        found,
+        shut=tuple(each for each in found.shut if first[each.schema] == app),
+        defaults=tuple(each for each in found.defaults if first[each.schema] == app),
+        bodies=tuple(each for each in found.bodies if last(each) == app),
+    )
 
 
 def removal(found: Survey, declared: Declared, behind: Sequence[str]) -> tuple[Written, ...]:
@@ -66,12 +91,14 @@ def new_name(app: str, declared: Declared, words: str) -> str:
     return f"{_next(app, declared)}_{words}"[:96]
 
 
-def _written(app: str, found: Survey, declared: Declared, bridge: bool) -> Written:
+def _written(
+    app: str, found: Survey, declared: Declared, bridge: bool, after: Sequence[tuple[str, str]]
+) -> Written:
     moves = [move for move in found.moves if move.model.app == app]
     schemas = "_".join(_word(schema) for schema in sorted({move.schema for move in moves}))
     name = new_name(app, declared, f"move_tables_to_{schemas}")
     path = folder_of(app, declared) / f"{name}.py"
-    return Written(File(str(path), _text(app, moves, found, declared, bridge)), f"{app}.{name}")
+    return Written(File(str(path), _text(app, found, declared, bridge, after)), f"{app}.{name}")
 
 
 def leaf_of(app: str, declared: Declared) -> Migration:
@@ -98,11 +125,13 @@ def _word(schema: str) -> str:
     return "".join(char if char.isascii() and char.isalnum() else "_" for char in schema)
 
 
-def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared, bridge: bool) -> str:
+def _text(app: str, found: Survey, declared: Declared, bridge: bool, after: Sequence[tuple[str, str]]) -> str:
+    moves = [move for move in found.moves if move.model.app == app]
     template = Template((files("rcakit.remedy") / "move.py.txt").read_text("utf-8"))
     tables = [(str(move.old.schema), move.old.name, move.schema, move.new.name) for move in moves]
     own = {name for move in moves for name in (move.old, move.new)}
     referring = {each.table for each in found.renames} - own
+    elsewhere = [name for move in found.moves if move not in moves for name in (move.old, move.new)]
     roles = [(each.schema, None if each.everyone else each.role) for each in found.shut]
     defaults = [
         (row.maker, row.schema, row.kind, None if row.everyone else row.grantee, ", ".join(row.privileges))
@@ -123,12 +152,13 @@ def _text(app: str, moves: Sequence[Move], found: Survey, declared: Declared, br
         ),
         timeout=LOCK_TIMEOUT,
         moves=_list(tables),
+        elsewhere=_list([(str(name.schema), name.name) for name in elsewhere]),
         renames=_dict(sorted({each.old: each.new for each in found.renames}.items())),
         granted=_list(roles),
         defaults=_list(defaults),
         functions=_list(functions),
         bridge=bridge,
-        dependencies=_list(_dependencies(app, referring, declared), indent=4),
+        dependencies=_list([*_dependencies(app, referring, declared), *after], indent=4),
         state=_state(moves),
     )
 

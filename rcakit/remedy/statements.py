@@ -53,9 +53,6 @@ def backward(found: Survey) -> tuple[Statement, ...]:
 
 def _backward(found: Survey) -> Iterator[Statement]:
     yield from _locks([move.new for move in found.moves], found.referring)
-    for body in found.bodies:
-        if body.after:
-            yield Statement(body.before.rstrip(), SHARE, "the tables it names")
     for row in found.defaults:
         yield Statement(
             _default(
@@ -73,6 +70,9 @@ def _backward(found: Survey) -> Iterator[Statement]:
     for move in reversed(found.moves):
         if move.pending:
             yield from _moved_back(move.old, move.new)
+    for body in found.bodies:
+        if body.after:
+            yield Statement(body.before.rstrip(), SHARE, "the tables it names")
 
 
 def _locks(own: list[Name], referring: tuple[Name, ...]) -> Iterator[Statement]:

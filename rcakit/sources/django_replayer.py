@@ -401,9 +401,9 @@ class Replay:
             def apply_migration(self, state: Any, migration: Any, **options: Any) -> Any:
                 return replay.migration(super(), state, migration)
 
-            def record_migration(self, *args: Any) -> Any:
+            def record_migration(self, *args: Any, **options: Any) -> Any:
                 with replay.aside():
-                    return super().record_migration(*args)
+                    return super().record_migration(*args, **options)  # `forward` since Django 6.0
 
             def unapply_migration(self, state: Any, migration: Any, **options: Any) -> Any:
                 return super().unapply_migration(state, migration)
