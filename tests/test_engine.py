@@ -12,13 +12,14 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from rcakit.report.engine import Engine, sweep
+from rcakit.report.engine import Engine, kernel_dirs, sweep
 
 papermill_engines.register("rcakit", Engine)
 
@@ -179,3 +180,13 @@ def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path: Path) -> Non
         (tmp_path / name / "kernel.json").touch()
     sweep(tmp_path)
     assert {name: (tmp_path / name).exists() for name in names} == names
+
+
+@pytest.mark.parametrize("own", ["", "elsewhere"])
+def test_kernels_are_looked_for_where_jupyter_does(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("IPYTHONDIR", raising=False)
+    if own:
+        monkeypatch.setenv("IPYTHONDIR", str(tmp_path / own))
+    assert kernel_dirs() == KernelSpecManager().kernel_dirs

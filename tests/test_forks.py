@@ -143,6 +143,32 @@ def test_outputs_are_those_of_an_ordinary_kernel(template: Template, tmp_path: P
     assert one == other
 
 
+def test_a_notebook_s_end_is_that_of_an_interpreter(template: Template, tmp_path: Path) -> None:
+    """What is open is written, what waits for the end is called, and threads that are no daemons come to theirs."""
+    (tmp_path / "helper.py").write_text("log = open('module', 'w'); log.write('x')")
+    end = """
+import atexit, pathlib, sys, threading, zipfile
+sys.path.insert(0, ".")
+import helper
+class Cycle:
+    def __init__(self): self.me, self.file = self, open("cycle", "w"); self.file.write("x")
+cycle = Cycle()
+left = open("variable", "w"); left.write("x")
+packed = zipfile.ZipFile("packed", "w"); packed.writestr("a", "b")
+atexit.register(lambda: pathlib.Path("atexit").write_text("x"))
+def work(end=threading.main_thread()):
+    end.join()
+    pathlib.Path("thread").write_text("x")
+threading.Thread(target=work).start()
+"""
+    names = ("module", "cycle", "variable", "packed", "atexit", "thread")
+    for source in (None, template):
+        run(tmp_path / "out.ipynb", source, f"import os; os.chdir({str(tmp_path)!r})", end)
+        assert {name: (tmp_path / name).stat().st_size > 0 for name in names} == dict.fromkeys(names, True)
+        for name in names:
+            (tmp_path / name).unlink()
+
+
 @pytest.mark.parametrize(
     ("death", "reason"),
     [("os._exit(3)", "exit status 3"), ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9")],

@@ -25,7 +25,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from jupyter_core.paths import jupyter_path
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient  # type: ignore[import-untyped]
@@ -116,6 +118,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
 
     def create_kernel_manager(self) -> KernelManager:
         manager: KernelManager = super().create_kernel_manager()
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=kernel_dirs())
         if self.template is not None:
             manager.provisioner = Provisioner(kernel_spec=manager.kernel_spec, parent=manager)
             manager.provisioner.template = self.template
@@ -287,6 +290,14 @@ def _connection(directory: Path) -> Config:
         config.KernelManager.transport = "ipc"
         config.KernelManager.connection_file = str(directory / "kernel.json")
     return config
+
+
+def kernel_dirs() -> list[str]:
+    """Where jupyter_client looks for kernels; it would import IPython, a tenth of a second, to learn of the last."""
+    return [
+        *jupyter_path("kernels"),
+        str(Path(os.environ.get("IPYTHONDIR", "~/.ipython")).expanduser() / "kernels"),
+    ]
 
 
 def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, str]) -> None:

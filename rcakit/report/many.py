@@ -5,6 +5,7 @@ Where this system, or this process (it has threads), cannot fork, the runs are m
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,7 @@ def execute(jobs: Sequence[Job], out: Path, *, at_once: int = 1) -> Iterator[End
             else:
                 yield from _Crew(out, template, at_once).work(jobs)
     finally:
+        gc.unfreeze()
         list_runs(out, jobs[0].options.say)
 
 
@@ -54,6 +56,7 @@ def _warm() -> None:
     for name in _IMPORTS:
         import_module(name)
     render.page(new_notebook())  # type: ignore[no-untyped-call]
+    gc.freeze()  # a collection would copy every page that is shared
 
 
 def _made(job: Job, out: Path) -> Run | RcaError:
