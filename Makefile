@@ -11,7 +11,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := scratch,lab,demo,pdf,publish,dev
+EXTRAS := scratch,lab,demo,pdf,publish,notify,dev
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: report test quick lint bench clean

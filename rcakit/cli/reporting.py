@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcakit.cli.shared import CODE, FAIL_ON, OUT, PDF, REPLAY, say, target_of, target_options, tell
+from rcakit.cli.shared import (
+    CODE,
+    FAIL_ON,
+    NOTIFY,
+    NOTIFY_ENV,
+    OUT,
+    PDF,
+    REPLAY,
+    say,
+    target_of,
+    target_options,
+    tell,
+)
 
 if TYPE_CHECKING:
     from rcakit.report.render import Code
@@ -21,6 +33,8 @@ if TYPE_CHECKING:
 @FAIL_ON
 @CODE
 @PDF
+@NOTIFY
+@NOTIFY_ENV
 @REPLAY
 @click.option(
     "--verify-closed",
@@ -29,7 +43,15 @@ if TYPE_CHECKING:
     help="Say whether what that run found is gone; as in compare.",
 )
 def investigate(
-    out: Path, fail_on: str, code: Code, pdf: bool, replay: bool, verified: str | None, **options: Any
+    out: Path,
+    fail_on: str,
+    code: Code,
+    pdf: bool,
+    notify: str,
+    notify_env: str,
+    replay: bool,
+    verified: str | None,
+    **options: Any,
 ) -> int:
     """Run the incident notebook and write its report.
 
@@ -46,7 +68,8 @@ def investigate(
 
     target = target_of(options)
     named(target)
-    wanted = runs.Options(fail_on=fail_on, code=code, pdf=pdf, say=say)
+    told = notify_env if notify == "on-change" else ""
+    wanted = runs.Options(fail_on=fail_on, code=code, pdf=pdf, notify=told, say=say)
     if verified is not None:
         return _verify(verified, target, out, wanted, replay)
     run = runs.investigate(target, out, options=wanted, replay=replay)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rcakit.cli.shared import CODE, FAIL_ON, OUT, PDF, complain, say, tell
+from rcakit.cli.shared import CODE, FAIL_ON, NOTIFY, NOTIFY_ENV, OUT, PDF, complain, say, tell
 from rcakit.errors import RcaError
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 @FAIL_ON
 @CODE
 @PDF
+@NOTIFY
+@NOTIFY_ENV
 def run(
     notebooks: tuple[str, ...],
     assignments: tuple[str, ...],
@@ -70,6 +72,8 @@ def run(
     fail_on: str,
     code: Code,
     pdf: bool,
+    notify: str,
+    notify_env: str,
 ) -> int:
     """Run notebooks and write their reports, however they end.
 
@@ -86,7 +90,13 @@ def run(
     from rcakit.report import params, runs
 
     options = runs.Options(
-        fail_on=fail_on, code=code, pdf=pdf, cell_timeout=cell_timeout, total_timeout=timeout, say=say
+        fail_on=fail_on,
+        code=code,
+        pdf=pdf,
+        notify=notify_env if notify == "on-change" else "",
+        cell_timeout=cell_timeout,
+        total_timeout=timeout,
+        say=say,
     )
     prepared = [
         runs.prepare(params.find(notebook), assignments if one is None else (*assignments, one), options)

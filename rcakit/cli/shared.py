@@ -94,6 +94,20 @@ CODE = click.option(
     help="Unfold code and SQL in the report, or leave them out [default: folded].",
 )
 PDF = click.option("--pdf", is_flag=True, help="Also print the report, to report.pdf.")
+NOTIFY = click.option(
+    "--notify",
+    type=click.Choice(("never", "on-change")),
+    default="never",
+    show_default=True,
+    help="Send one line and the report's path when status or findings are not those of the run before.",
+)
+NOTIFY_ENV = click.option(
+    "--notify-env",
+    default="RCAKIT_NOTIFY_URL",
+    show_default=True,
+    metavar="NAME",
+    help="NAME of the variable with the Apprise URL to send it to: a webhook, e-mail, a chat.",
+)
 
 
 def target_of(options: dict[str, Any]) -> Target:

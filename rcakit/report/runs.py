@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcakit import __version__, document
 from rcakit.errors import RcaError
-from rcakit.report import execution, folders, index, params, pdf, render
+from rcakit.report import execution, folders, index, notifying, params, pdf, render
 from rcakit.report.folders import demand_room as demand_room
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ class Options:
         "folded", "open" or "none": what becomes of code and SQL in the report.
     pdf
         also print it, to report.pdf.
+    notify
+        the environment variable that holds the Apprise URL to tell of a change, "" tells nobody; the notebook's
+        process does not get to see it.
     cell_timeout, total_timeout
         seconds; None is no limit.
     env
@@ -76,6 +79,7 @@ class Options:
     fail_on: str = "warning"
     code: render.Code = "folded"
     pdf: bool = False
+    notify: str = ""
     cell_timeout: float | None = None
     total_timeout: float | None = 900
     env: Mapping[str, str] = field(default_factory=dict)
@@ -127,8 +131,8 @@ def execute(
     """Execute and render one notebook. `parameters` are values, or `name=value` texts to be read by type.
 
     Raises ConfigError for a notebook that cannot be read, for parameters its model refuses and for an `out` that
-    cannot be written, MissingExtra when a PDF is wanted and nothing can print, and RcaError when writing fails later;
-    any other run that has begun ends in a folder.
+    cannot be written, MissingExtra when a PDF is wanted and nothing can print, either for a way to notify that
+    is none, and RcaError when writing fails later; any other run that has begun ends in a folder.
     """
     run = perform(prepare(notebook, parameters, options), out)
     list_runs(out, (options or Options()).say)
@@ -142,6 +146,8 @@ def prepare(
     options = options or Options()
     if options.pdf:
         pdf.demand()
+    if options.notify:
+        notifying.demand(options.notify)
     model = params.of_notebook(notebook)
     checked = (
         params.validate(model, parameters)
@@ -157,7 +163,10 @@ def perform(job: Job, out: Path) -> Run:
     """`execute` without a new index. Raises ConfigError for an `out` that cannot be written, RcaError when writing fails."""
     started = datetime.now(UTC)
     with folders.reserved(out, job.options.target, started) as part:
-        return _run(job, part, started)
+        run = _run(job, part, started)
+    if job.options.notify:
+        notifying.on_change(run.folder, job.options.notify, job.options.say)
+    return run
 
 
 def list_runs(out: Path, say: Callable[[str], None]) -> None:
@@ -195,7 +204,7 @@ def _run(job: Job, part: Path, started: datetime) -> Run:
         job.notebook,
         part / "notebook.ipynb",
         params.given(job.parameters),
-        env={**options.env, RUN_DIR: str(part.resolve()), RUN_ID: folders.run_id(part)},
+        env=_environment(options, part),
         limits=execution.Limits(options.cell_timeout, options.total_timeout),
         say=options.say,
         template=options.template,
@@ -207,6 +216,12 @@ def _run(job: Job, part: Path, started: datetime) -> Run:
     if options.pdf:
         _print(page, part / "report.pdf", options.say)
     return run
+
+
+def _environment(options: Options, part: Path) -> dict[str, str]:
+    """What is added to the environment of the notebook's process, or blanked in it."""
+    hidden = {options.notify: ""} if options.notify else {}
+    return {**options.env, **hidden, RUN_DIR: str(part.resolve()), RUN_ID: folders.run_id(part)}
 
 
 def _print(page: str, path: Path, say: Callable[[str], None]) -> None:
