@@ -223,12 +223,40 @@ def changed(here: Stage, script: str) -> Iterator[tuple[str, Case]]:
         ('CREATE TABLE adm.venues (LIKE public."adm.venues")', "both there"),
         ('CREATE TABLE public.more () INHERITS (public."adm.venues")', "not an ordinary table"),
         ("CREATE SEQUENCE adm.venues_id_seq", "not free"),
+        ("CREATE VIEW adm.venues AS SELECT 1 AS id", "both there"),
+        ('CREATE VIEW adm."adm.venues" AS SELECT 1 AS id', "not free"),
+        ("CREATE TYPE adm.venues AS ENUM ('a')", "not free"),
+        ("CREATE TYPE adm.venues AS (a int)", "not free"),
+        ("CREATE TABLE adm.t (a int); CREATE INDEX instructor_name_idx ON adm.t (a)", "not free"),
+        (
+            'ALTER TABLE "adm.venues" RENAME TO plain; CREATE TABLE "adm.venues" (id int) PARTITION BY LIST (id)',
+            "not an ordinary table",
+        ),
+        (
+            'ALTER TABLE "adm.venues" RENAME TO plain; CREATE VIEW "adm.venues" AS SELECT * FROM plain',
+            "not an ordinary table",
+        ),
     ],
 )
 def test_a_state_that_is_not_understood_is_refused(here: Stage, script: str, why: str) -> None:
     with changed(here, script) as (_, case), pytest.raises(Refused, match=why) as refused:
         remedy.options(case)
     assert refused.value.exit_code == 3
+
+
+CRON = """
+CREATE SCHEMA cron;
+CREATE TABLE cron.job (jobid bigint, schedule text, command text);
+INSERT INTO cron.job VALUES (1, '* * * * *', 'VACUUM'), (2, '@daily', 'DELETE FROM "adm.venues" WHERE false');
+"""
+
+
+def test_a_scheduled_job_that_names_a_table_is_left_to_do(here: Stage) -> None:
+    with changed(here, CRON) as (_, case):
+        repair = remedy.option(case, "A")
+    left = "the cron entry 2 names adm.venues: change it with cron.alter_job"
+    assert repair.residue == (left,)
+    assert left in repair.dependants
 
 
 BY_HAND = 'ALTER TABLE public."adm.venues" SET SCHEMA adm; ALTER TABLE adm."adm.venues" RENAME TO venues'

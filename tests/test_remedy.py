@@ -13,10 +13,10 @@ from rcakit.case import Case
 from rcakit.errors import Refused
 from rcakit.facts import Model
 from rcakit.names import Name
-from rcakit.remedy import migration
+from rcakit.remedy import migration, patch
 from rcakit.remedy.bodies import rewritten
+from rcakit.remedy.carried import without
 from rcakit.remedy.parts import EXCLUSIVE, Move, Statement, script
-from rcakit.remedy.survey import without
 from rcakit.target import load
 
 MOVE = Move(
@@ -88,6 +88,17 @@ def test_dependants_are_listed_with_what_becomes_of_them(move: remedy.Repair) ->
     assert "view public.venue_directory: bound by OID" in listed
     assert "function public.seats_at(text): names the table in its text, rewritten" in listed
     assert "ops/20260205_reporting.sql:13 names adm.locations" in listed
+
+
+def test_sql_of_the_application_is_listed_with_path_and_line(tmp_path: Path) -> None:
+    (tmp_path / "crontab").write_text("MAILTO=ops\n@daily psql -c 'VACUUM \"adm.locations\"'\n")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "queries.py").write_text('COUNT = """\nSELECT count(*) FROM "adm.locations"\n"""\n')
+    (tmp_path / "app" / "blob").write_bytes(b"\xff\xfeadm.locations")
+    assert list(map(str, patch.mentions(tmp_path, [MOVE], []))) == [
+        "crontab:2 names adm.locations",
+        "app/queries.py:2 names adm.locations",
+    ]
 
 
 def test_files_are_written_once(move: remedy.Repair, tmp_path: Path) -> None:

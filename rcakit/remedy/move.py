@@ -37,7 +37,7 @@ def build(case: Case, found: Survey, *, bridge: bool = False) -> Repair:
         reverse=statements.backward(found),
         dependants=tuple(_dependants(case, found, changed)),
         trade_offs=(*TRADE_OFFS, _who(found)),
-        residue=tuple(f"{body.signature} names a table in its text: {body.why}" for body in left),
+        residue=(*(f"{body.signature} names a table in its text: {body.why}" for body in left), *found.jobs),
         changed=changed,
         migrations=tuple(each.label for each in written),
         moves=found.moves,
@@ -114,5 +114,6 @@ def _dependants(case: Case, found: Survey, changed: dict[str, str]) -> Iterator[
             yield f"{what}: names the table in its text, rewritten"
         else:
             yield f"{what}: names the table in its text, not rewritten ({body.why if body else 'not read'})"
+    yield from found.jobs
     for hit in patch.mentions(case.project, found.moves, changed):
         yield f"{hit}: to be looked at by hand"

@@ -17,7 +17,23 @@ from rcakit.undo import LEFT_OUT
 
 _LARGEST = 1_000_000
 """Bytes: a larger file is no source text."""
-_TEXTS = (".py", ".sql", ".txt", ".toml", ".yml", ".yaml", ".json", ".sh", ".md", ".html", ".cfg", ".ini")
+_TEXTS = (
+    ".py",
+    ".sql",
+    ".txt",
+    ".toml",
+    ".yml",
+    ".yaml",
+    ".json",
+    ".sh",
+    ".md",
+    ".html",
+    ".cfg",
+    ".ini",
+    ".cron",
+    "",
+)
+"""What application SQL is found in; "" are files like crontab, Makefile and Procfile."""
 
 
 def edited(project: Path, moves: Sequence[Move]) -> dict[str, str]:

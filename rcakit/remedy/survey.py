@@ -17,6 +17,7 @@ from rcakit.facts import Catalog, Model, Relation
 from rcakit.names import Name
 from rcakit.placement import Placement
 from rcakit.remedy.bodies import rewritten
+from rcakit.remedy.carried import Carrier, refuse_collisions, refuse_occupied, renames
 from rcakit.remedy.parts import Body, Move, Rename
 
 _OIDS = "select set_config('rcakit.oids', %s::oid[]::text, true)"
@@ -29,15 +30,13 @@ select pg_get_functiondef(p.oid), p.prosrc, l.lanname
 from pg_proc p join pg_language l on l.oid = p.prolang where p.oid = to_regprocedure(%s)"""
 
 
-class Carrier(NamedTuple):
-    """One row of `sql/carried.sql`."""
-
-    kind: str
-    relation: int
-    schema: str
-    relation_name: str
-    name: str
-    own_schema: str
+_CRON = """
+select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'cron' and c.relname = 'job')"""
+_TYPES = """
+select n.nspname, t.typname from pg_type t join pg_namespace n on n.oid = t.typnamespace
+where n.nspname = any (%s::name[]) and not exists (select from pg_type e where e.typarray = t.oid)
+    and not exists (select from pg_class c where c.oid = t.typrelid and c.relkind <> 'c')"""
 
 
 class Entitled(NamedTuple):
@@ -71,6 +70,8 @@ class Survey:
         who will need USAGE on a target schema and does not hold it.
     defaults
         default privileges of the old schemas that the new ones lack.
+    jobs
+        entries of pg_cron that name a table, one line each.
     """
 
     moves: tuple[Move, ...]
@@ -80,6 +81,7 @@ class Survey:
     shut: tuple[Entitled, ...]
     defaults: tuple[DefaultPrivilege, ...]
     bodies: tuple[Body, ...]
+    jobs: tuple[str, ...]
     owners: tuple[str, ...]
 
 
@@ -95,17 +97,21 @@ def survey(case: Case) -> Survey:
         _refuse_stale(recorder, moves)
         shut = tuple(_shut(recorder, moves, entitled))
         bodies = tuple(_bodies(case, recorder, moves))
-    renames = tuple(_renames(carriers, moves))
-    _refuse_collisions(case.observed, moves, renames)
+        jobs = tuple(_jobs(recorder, moves))
+        types = recorder.rows("types in the way", _TYPES, [sorted({move.schema for move in moves})])
+    changing = tuple(renames(carriers, moves))
+    refuse_occupied(case.observed, moves, {Name(*row) for row in types})
+    refuse_collisions(case.observed, moves, changing)
     own = {move.now for move in moves}
     return Survey(
         moves=moves,
-        renames=renames,
-        referring=tuple(sorted({each.table for each in renames} - own, key=str)),
+        renames=changing,
+        referring=tuple(sorted({each.table for each in changing} - own, key=str)),
         created=tuple(sorted({move.schema for move in moves} - case.observed.schema_names)),
         shut=shut,
         defaults=tuple(_defaults(granted, moves, {each.role for each in entitled})),
         bodies=bodies,
+        jobs=jobs,
         owners=tuple(sorted({case.observed.by_oid[move.oid].owner for move in moves})),
     )
 
@@ -182,44 +188,6 @@ def _refuse_stale(recorder: evidence.Recorder, moves: Iterable[Move]) -> None:
             raise Refused(f"{move.now} was changed while it was looked at", hint="ask again")
 
 
-# ------------------------------------------------------------------ names
-
-
-def _renames(carriers: Iterable[Carrier], moves: Sequence[Move]) -> Iterator[Rename]:
-    prefixes = sorted({f"{move.schema}." for move in moves})
-    for each in carriers:
-        new = without(each.name, prefixes)
-        if new != each.name:
-            yield Rename(each.kind, Name(each.schema, each.relation_name), each.name, new, each.own_schema)
-
-
-def without(name: str, prefixes: Iterable[str]) -> str:
-    """The name without the literal schema: at its start, and where Django puts the table a foreign key leads to."""
-    for prefix in prefixes:
-        name = name.removeprefix(prefix).replace(f"_fk_{prefix}", "_fk_")
-    return name
-
-
-def _refuse_collisions(observed: Catalog, moves: Sequence[Move], renames: Sequence[Rename]) -> None:
-    """No new name may be taken: relations and indexes share one name space a schema, constraints have one a table."""
-    goes_to = {move.old: move.new for move in moves}
-    schemas = {relation.oid: relation.schema for relation in observed.relations}
-    taken: set[tuple[object, ...]] = {(relation.schema, relation.name) for relation in observed.relations}
-    taken |= {(schemas.get(index.relation), index.name) for index in observed.indexes}
-    taken |= {(each.relation, each.name) for each in observed.constraints}
-    oids = {relation.qualified: relation.oid for relation in observed.relations}
-    for each in renames:
-        alone = each.kind in ("constraint", "trigger", "policy")
-        place = (oids.get(each.table) if alone else goes_to.get(each.table, each.table).schema, each.new)
-        if place in taken or not each.new:
-            raise Refused(
-                f"the {each.kind} {each.old} of {each.table} would become {each.new or 'nothing'}, "
-                "and that name is not free",
-                hint="rename what holds it first",
-            )
-        taken.add(place)
-
-
 # ------------------------------------------------------------------ rights
 
 
@@ -254,7 +222,7 @@ def _defaults(
                 yield row._replace(schema=new, privileges=tuple(sorted(missing)))
 
 
-# ------------------------------------------------------------------ functions
+# ------------------------------------------------------------------ functions and scheduled jobs
 
 
 def _bodies(case: Case, recorder: evidence.Recorder, moves: Sequence[Move]) -> Iterator[Body]:
@@ -266,3 +234,17 @@ def _bodies(case: Case, recorder: evidence.Recorder, moves: Sequence[Move]) -> I
             yield rewritten(signature, definition, source, language, moves)
         else:
             yield Body(signature, "", why="its definition could not be read")
+
+
+def _jobs(recorder: evidence.Recorder, moves: Sequence[Move]) -> Iterator[str]:
+    """Entries of pg_cron: https://github.com/citusdata/pg_cron"""
+    if recorder.rows("pg_cron", _CRON) != [(True,)]:
+        return
+    found = recorder.attempt("cron entries", "select jobid, command from cron.job order by jobid")
+    if not isinstance(found, list):
+        yield f"the entries of cron.job could not be read: {found.reason}"
+        return
+    for number, command in found:
+        for move in moves:
+            if move.old.name in command:
+                yield f"the cron entry {number} names {move.old.name}: change it with cron.alter_job"
