@@ -15,7 +15,7 @@ from pathlib import Path
 
 def main() -> None:
     began = time.process_time()
-    gc.set_threshold(200_000, 20, 20)  # as `rcakit.cli` does
+    gc.set_threshold(1_000_000, 20, 20)  # as `rcakit.cli` does
     from rcakit import document, rules, text
     from rcakit.case import open_case
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -103,6 +104,7 @@ class Recorder:
         self.unread: list[Unread] = []
         self.role = connection.info.user
         self._connection = connection
+        self._saved = False
         self._lenient = connection.info.parameter_status("server_encoding") != "UTF8"
 
     @property
@@ -128,17 +130,27 @@ class Recorder:
 
         Arrays come back as tuples. Raises RcaError when PostgreSQL refuses the query or stops it.
         """
+        self._saved = False  # what this query sets has to outlive the failure of a later one
         try:
             return self._run(name, sql, params, make)
         except psycopg.Error as error:
             raise failure(name, error) from error
 
     def attempt(self, name: str, sql: str, params: Params = None) -> list[Row] | Unread:
-        """Run one query that may fail; a failure is an `Unread` and leaves the session usable."""
+        """Run one query that may fail and sets nothing; a failure is an `Unread` and leaves the session usable.
+
+        One savepoint does for as many as follow each other: going back to it keeps it, and nothing was written since.
+        https://www.postgresql.org/docs/current/sql-rollback-to.html
+        """
         try:
-            with self._connection.transaction():
-                return self._run(name, sql, params, None)
+            if not self._saved:
+                self._connection.execute("SAVEPOINT before_attempts")
+                self._saved = True
+            return self._run(name, sql, params, None)
         except psycopg.Error as error:
+            with suppress(psycopg.Error):
+                if self._saved:
+                    self._connection.execute("ROLLBACK TO SAVEPOINT before_attempts")
             if self._connection.broken:
                 raise failure(name, error) from error
             return Unread("observed", f"{name}: {reason(error)}")
@@ -188,7 +200,7 @@ class Recorder:
             if make is not None:
                 if columns != make._fields:
                     raise TypeError(f"{make.__name__} has fields {make._fields}, the query gives {columns}")
-                cursor.row_factory = lambda _: make._make
+                cursor.row_factory = lambda _: partial(tuple.__new__, make)  # `_make` counts again
             with _no_collection():
                 return columns, cursor.fetchall() if columns else []
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from rcakit.names import Name
@@ -287,19 +288,19 @@ class Catalog:
     @cached_property
     def named(self) -> dict[str, list[Relation]]:
         """Bare name -> every relation of that name, in any schema."""
-        return _grouped(self.relations, lambda relation: relation.name)
+        return _grouped(self.relations, attrgetter("name"))
 
     @cached_property
     def columns_of(self) -> dict[int, list[Column]]:
-        return _grouped(self.columns, lambda column: column.relation)
+        return _grouped(self.columns, attrgetter("relation"))
 
     @cached_property
     def constraints_of(self) -> dict[int, list[Constraint]]:
-        return _grouped(self.constraints, lambda constraint: constraint.relation)
+        return _grouped(self.constraints, attrgetter("relation"))
 
     @cached_property
     def indexes_of(self) -> dict[int, list[Index]]:
-        return _grouped(self.indexes, lambda index: index.relation)
+        return _grouped(self.indexes, attrgetter("relation"))
 
     @cached_property
     def schema_names(self) -> frozenset[str]:

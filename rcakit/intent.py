@@ -50,7 +50,7 @@ def infer(
     read = [(model, spelling(model.db_table)) for model in declared.models]
     found = [
         *_expected(read, expected or {}),
-        *_spelled(read, _schemas(observed, declared), observed),
+        *_spelled(read, declared, observed),
         *_guarded(read, declared, guards),
         *_conventions(read),
         *_claimed(read, observed.schema_names, claims),
@@ -140,7 +140,9 @@ def _schemas(observed: Catalog, declared: Declared) -> Mapping[str, str]:
     return made | {name: f"the existing schema {display(name)}" for name in observed.schema_names}
 
 
-def _spelled(read: Read, schemas: Mapping[str, str], observed: Catalog) -> Iterator[Intent]:
+def _spelled(read: Read, declared: Declared, observed: Catalog) -> Iterator[Intent]:
+    dotted = any(name.kind == "literal-dot" for _, name in read)
+    schemas = _schemas(observed, declared) if dotted else {}
     evidence = tuple(filter(None, [observed.evidence.get("schemas")]))
     for model, name in read:
         if name.relation is not None and name.relation.schema is not None:

@@ -154,9 +154,9 @@ def walk(*roots: object) -> Iterator[tuple[str, Node]]:
             todo.extend(reversed(node))
         elif isinstance(node, dict):
             for key, value in node.items():
-                if key[:1].isupper() and isinstance(value, dict):
+                if isinstance(value, dict) and key[:1].isupper():
                     yield key, value
-            todo.extend(reversed(node.values()))
+            todo.extend([each for each in reversed(node.values()) if isinstance(each, dict | list)])
 
 
 def tag(node: object) -> tuple[str, Node]:

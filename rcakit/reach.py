@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from rcakit import names
 from rcakit.facts import Accounts, Migration, Model, Relation
-from rcakit.history import applied, pending, touching
+from rcakit.history import pending, ran, touching
 from rcakit.names import Name, spelling
 
 TABLE_KINDS = "rpfvm"
@@ -87,16 +87,19 @@ def _taken(accounts: Accounts) -> set[int]:
 
 def settled(accounts: Accounts, *, structure: bool = False) -> Iterator[Model]:
     """The tables that ought to be in the database by now, as the models describe them."""
-    created = created_in(accounts)
-    coming = {each.label: each for each in pending(accounts.declared, accounts.recorded)}
+    created, coming = accounts.once(created_in), accounts.once(_coming)
     for model in declared_tables(accounts):
         if created(model) and not (coming and _about_to_change(accounts, model, coming, structure)):
             yield model
 
 
+def _coming(accounts: Accounts) -> dict[str, Migration]:
+    return {each.label: each for each in pending(accounts.declared, accounts.recorded)}
+
+
 def created_in(accounts: Accounts) -> Callable[[Model], bool]:
     """Whether the migration that makes a model's table is applied; of an unknown one, whether all of its app are."""
-    done = applied(accounts.declared, accounts.recorded)
+    done = accounts.once(ran)
     made: dict[tuple[str, str], bool] = {}
     whole: dict[str, bool] = {}
     for migration in accounts.declared.migrations:

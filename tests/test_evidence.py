@@ -208,6 +208,24 @@ def test_an_attempt_that_fails_is_unread_and_leaves_the_session_usable(recorder:
     assert recorder.rows("after", "select 1") == [(1,)]
 
 
+def test_attempts_after_a_failure_still_see_what_was_set_before_it(recorder: evidence.Recorder) -> None:
+    recorder.attempt("one", "select 1")
+    recorder.rows("set", "select set_config('rcakit.test', 'kept', true)")
+    for _ in range(2):
+        assert isinstance(recorder.attempt("absent", "select * from public.absent"), Unread)
+        assert recorder.attempt("kept", "select current_setting('rcakit.test')") == [("kept",)]
+
+
+def test_attempts_that_follow_each_other_share_a_savepoint(recorder: evidence.Recorder) -> None:
+    """Or each question costs three round trips."""
+    backend = recorder.rows("pid", "select pg_backend_pid()")[0][0]
+    for number in range(3):
+        recorder.attempt(f"attempt {number}", f"select {number}")
+    last = "select query from pg_stat_activity where pid = %s"
+    with psycopg.connect(recorder._connection.info.dsn, autocommit=True) as other:
+        assert other.execute(last, [backend]).fetchone() == ("select 2",)
+
+
 def test_an_attempt_that_works_gives_rows(recorder: evidence.Recorder) -> None:
     assert recorder.attempt("one", "select %s::int4", [1]) == [(1,)]
 

@@ -31,7 +31,7 @@ from rcakit.waivers import EXPIRED
 class Entry(BaseModel):
     """One known finding."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     code: str
     object: str
@@ -45,7 +45,7 @@ class Entry(BaseModel):
 class Baseline(BaseModel):
     """A whole file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     version: Literal[1] = 1
     findings: Annotated[tuple[Entry, ...], Field(strict=False)]

@@ -79,10 +79,15 @@ class Pair:
 
 def pairs(accounts: Accounts, kinds: str = "rpf") -> Iterator[Pair]:
     """Every settled model whose fields are known, with its table; views and pending changes are left out."""
-    for model in settled(accounts, structure=True):
-        relation = reached(accounts, model)
-        if model.fields and relation is not None and relation.kind in kinds:
-            yield Pair(accounts, model, relation)
+    return (pair for pair in accounts.once(_pairs) if pair.relation.kind in kinds)
+
+
+def _pairs(accounts: Accounts) -> list[Pair]:
+    return [
+        Pair(accounts, model, relation)
+        for model in settled(accounts, structure=True)
+        if model.fields and (relation := reached(accounts, model)) is not None
+    ]
 
 
 def same_type(declared: str, observed: str) -> bool:

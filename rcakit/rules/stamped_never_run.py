@@ -49,7 +49,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, Model, Severity
-from rcakit.history import applied, tables_of
+from rcakit.history import ran, tables_of
 from rcakit.names import spelling
 from rcakit.reach import anywhere, evidence, in_sight, settled
 from rcakit.rules._effects import listed
@@ -71,7 +71,7 @@ def check(accounts: Accounts) -> Iterator[Finding]:
 
 def _creators(accounts: Accounts, app: str) -> list[str]:
     """The app's applied migrations that make tables in the database, not in the state alone."""
-    done = applied(accounts.declared, accounts.recorded)
+    done = accounts.once(ran)
     return [
         migration.label
         for migration in accounts.declared.migrations

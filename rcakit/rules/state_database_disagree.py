@@ -60,7 +60,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, Migration, Model, Operation, Relation, Severity
-from rcakit.history import applied, tables_of
+from rcakit.history import ran, tables_of
 from rcakit.names import Name, spelling
 from rcakit.reach import anywhere, evidence, locate, reached, settled, unclaimed
 
@@ -78,7 +78,7 @@ def check(accounts: Accounts) -> Iterator[Finding]:
 
 def _told(accounts: Accounts) -> dict[tuple[str, str], tuple[Migration, Operation]]:
     """(app, model in lower case) -> the last applied operation that names its table on one side only."""
-    done = applied(accounts.declared, accounts.recorded)
+    done = accounts.once(ran)
     return {
         (migration.app, operation.model): (migration, operation)
         for migration in accounts.declared.migrations

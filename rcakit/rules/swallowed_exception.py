@@ -68,7 +68,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rcakit.facts import Accounts, Finding, Severity, Verdict
-from rcakit.history import applied
+from rcakit.history import ran
 from rcakit.rules._effects import absent, migrations, outstanding, present
 
 CODE = "RK203"
@@ -106,7 +106,7 @@ MISSING = frozenset(
 
 def check(accounts: Accounts) -> Iterator[Finding]:
     files = migrations(accounts)
-    done = applied(accounts.declared, accounts.recorded)
+    done = accounts.once(ran)
     for verdict in accounts.guards:
         guard = verdict.guard
         own = files.get(guard.migration)

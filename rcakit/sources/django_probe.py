@@ -232,6 +232,9 @@ def _below(path: str, top: str) -> bool:
     return path == top or path.startswith(top.rstrip(os.sep) + os.sep)
 
 
+BLOCKS = ("body", "cases", "handlers", "orelse", "finalbody")
+
+
 def _class(node: Any, names: list[str]) -> Any:
     """The last class statement of that dotted name, those under `if` and `try` included."""
     found = None
@@ -242,11 +245,11 @@ def _class(node: Any, names: list[str]) -> Any:
 
 
 def _statements(node: Any) -> Iterator[Any]:
-    """The node and what stands below it, level by level, expressions left out: no class can hide in them."""
+    """The node and the blocks of statements below it, level by level."""
     level = [node] if node else []
     while level:
         yield from level
-        level = [x for y in level for x in ast.iter_child_nodes(y) if not isinstance(x, ast.expr)]
+        level = [x for y in level for block in BLOCKS for x in getattr(y, block, ())]
 
 
 def operation_nodes(node: Any, count: int) -> list[Any]:

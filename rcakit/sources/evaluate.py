@@ -35,6 +35,7 @@ class Files:
         self.unread: dict[str, Unread] = {}
         self.settings: Module | None = None
         self._modules: dict[str, Module | None] = {}
+        self._paths: dict[str, Path | None] = {}
         self._steps = 0
         self._depth = 0
 
@@ -55,11 +56,11 @@ class Files:
 
     def path_of(self, dotted: str) -> Path | None:
         """The file of a module below the project; a package's is its `__init__.py`."""
-        base = self.project.joinpath(*dotted.split("."))
-        return next(
-            (path for path in (base / "__init__.py", base.with_name(base.name + ".py")) if path.is_file()),
-            None,
-        )
+        if dotted not in self._paths:
+            base = self.project.joinpath(*dotted.split("."))
+            files = (base / "__init__.py", base.with_name(base.name + ".py"))
+            self._paths[dotted] = next((path for path in files if path.is_file()), None)
+        return self._paths[dotted]
 
     @property
     def constants(self) -> Names:
