@@ -264,13 +264,37 @@ BY_HAND = 'ALTER TABLE public."adm.venues" SET SCHEMA adm; ALTER TABLE adm."adm.
 
 def test_one_of_seven_moved_by_hand_gets_the_rest(here: Stage, moved: Rehearsal) -> None:
     with changed(here, BY_HAND) as (dbname, case):
-        repair = next(each for each in remedy.options(case) if each.option == "A")
+        with pytest.raises(Refused, match="moved by hand"):
+            remedy.option(case, "B")
+        repair = remedy.option(case, "A")
         assert [str(each.new) for each in repair.moves if not each.pending] == ["adm.venues"]
+        rehearsed = rehearse(Stage(case, here.server, dbname), repair)
+        assert [str(each) for each in rehearsed.failed] == []
+        assert rehearsed.residue == ()
+        opened = proof(rehearsed, "adm.venues", "rights of acted_app")
+        assert (opened.before, opened.after) == ("nothing", "DELETE, INSERT, SELECT, UPDATE")
+        assert proof(rehearsed, "administrate.Venue", "ORM round trip").after.startswith(
+            "160 rows, read, updated"
+        )
         with here.project(repair.changed) as copy:
             ledger = here.migrate(copy, dbname)
         assert ledger.failed is None
         assert not [each.name for each in ledger.catalog.relations if each.name.startswith("adm.")]
         assert not [each.name for each in ledger.catalog.constraints if each.name.startswith("adm.")]
+
+
+def test_a_long_transaction_ends_the_migration_cleanly(here: Stage, moved: Rehearsal) -> None:
+    hasty = {path: text.replace("'5s'", "'100ms'") for path, text in moved.repair.changed.items()}
+    with here.trial() as dbname, psycopg.connect(here.server.conninfo(dbname)) as reader:
+        before = here.read(dbname)
+        reader.execute('SELECT count(*) FROM public."adm.custom_fields"')
+        with here.project(hasty) as copy:
+            failed = here.migrate(copy, dbname).failed
+            assert failed is not None
+            assert "lock timeout" in failed.error
+            assert diff(before, here.read(dbname)) == ()
+            reader.rollback()
+            assert here.migrate(copy, dbname).failed is None
 
 
 def test_a_table_that_is_there_twice_stops_the_migration_whole(here: Stage, moved: Rehearsal) -> None:

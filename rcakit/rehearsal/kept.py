@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from rcakit import structure
@@ -12,12 +12,12 @@ from rcakit.rehearsal.parts import Proof
 from rcakit.rehearsal.states import NOT_CALLED, State
 
 
-def proofs(before: State, after: State) -> Iterator[Proof]:
-    """One proof for each thing that was there before."""
+def proofs(before: State, after: State, by_hand: Collection[Name] = ()) -> Iterator[Proof]:
+    """One proof for each thing that was there before. Tables moved `by_hand` may be opened again to whom they were shut."""
     yield from _tables(before, after)
     yield from _counters(before, after)
     yield from _foreign_keys(before, after)
-    yield from _rights(before, after)
+    yield from _rights(before, after, by_hand)
     yield from _calls(before, after)
     yield from _beside(before, after)
 
@@ -66,8 +66,10 @@ def _validity(constraint: Constraint | None) -> str:
     return "validated" if constraint.validated else "not validated"
 
 
-def _rights(before: State, after: State) -> Iterator[Proof]:
+def _rights(before: State, after: State, by_hand: Collection[Name]) -> Iterator[Proof]:
     """A role that could do nothing and can do nothing is no row."""
+    shut = {oid for oid, each in before.tables.items() if each.name in by_hand}
+    shut |= {oid for oid, each in before.counters.items() if each.owner[0] in shut}
     names = {oid: each.name for oid, each in after.tables.items()}
     names |= {oid: each.name for oid, each in after.counters.items()}
     for oid, roles in before.rights.items():
@@ -75,7 +77,8 @@ def _rights(before: State, after: State) -> Iterator[Proof]:
             new = after.rights.get(oid, {}).get(role, frozenset())
             if old or new:
                 was, is_ = (", ".join(sorted(each)) or "nothing" for each in (old, new))
-                yield Proof(f"{names.get(oid, oid)}", f"rights of {role}", was, is_, old == new)
+                good = old == new or (oid in shut and old < new)
+                yield Proof(f"{names.get(oid, oid)}", f"rights of {role}", was, is_, good)
 
 
 def _calls(before: State, after: State) -> Iterator[Proof]:

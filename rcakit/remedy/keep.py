@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from rcakit.case import Case
+from rcakit.errors import Refused
 from rcakit.facts import Finding
 from rcakit.remedy import migration, move
 from rcakit.remedy.parts import File, Repair
@@ -43,7 +44,13 @@ class Migration(migrations.Migration):
 
 
 def repair(case: Case, found: Survey) -> Repair:
-    """Raises Refused where the place of the new migration is not certain."""
+    """Raises Refused where the place of the new migration is not certain, and where a table has left its name already."""
+    for each in found.moves:
+        if not each.pending:
+            raise Refused(
+                f"{each.new} was moved by hand: were the names kept, {each.model.label} would go on without its table",
+                hint="take Option A or C, or move it back first",
+            )
     expected = _expected(case.target.expected_schemas, found)
     reason = "the literal names are kept on purpose: see docs/schema-names.md"
     until = (case.started + timedelta(days=DAYS)).date()
