@@ -211,3 +211,17 @@ def test_a_policy_filters_as_before(rich: Rich) -> None:
         assert connection.execute('SELECT count(*) FROM "adm.products"').fetchone() == (19,)
         assert rich.here.run(dbname, rich.rehearsal.repair.statements).error == ""
         assert connection.execute("SELECT count(*) FROM adm.products").fetchone() == (19,)
+
+
+def test_keeping_passes_with_two_applications(rich: Rich) -> None:
+    rehearsed = rehearse(rich.here, remedy.option(rich.here.case, "B"))
+    assert [str(each) for each in rehearsed.failed] == []
+
+
+def test_the_bridge_fails_on_the_privilege_on_one_column_alone(rich: Rich) -> None:
+    """The views do not carry it, which the rehearsal must not overlook."""
+    rehearsed = rehearse(rich.here, remedy.option(rich.here.case, "C"))
+    (lost,) = rehearsed.failed
+    assert lost.check == "rights over the bridge"
+    assert lost.after == 'rich_reader may not UPDATE "public"."adm.products"'
+    assert rehearsed.residue == ()
