@@ -20,7 +20,7 @@ def big(conninfo: str) -> Evidence:
 def test_the_page_shows_fifty_and_says_how_many_there_are(big: Evidence) -> None:
     page = str(tables.evidence(big))
     assert "50 of 50,000 rows" in page
-    assert "evidence/E1.csv" in page
+    assert "evidence/Q1.csv" in page
     assert page.count("<tr>") == tables.LIMIT + 1
     assert len(page) < 20_000
 

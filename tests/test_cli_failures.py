@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -451,12 +452,15 @@ def test_a_command_waits_for_another_that_runs_the_server(kept: Path) -> None:
 
 
 def test_interrupted_while_its_server_runs_it_leaves_nothing_behind(kept: Path, tmp_path: Path) -> None:
-    """git is asked while the server is up; this one tells that it was, and then never answers."""
+    """git is asked while the server is up, among other times; this one then tells that it was, and never answers."""
     fifo, never, tools = tmp_path / "asked", tmp_path / "never", tmp_path / "tools"
     os.mkfifo(fifo)
     os.mkfifo(never)
     tools.mkdir()
-    (tools / "git").write_text(f"#!/bin/sh\necho x > '{fifo}'\nexec cat '{never}'\n")
+    running = f"[ -e '{kept / 'pgdata' / 'postmaster.pid'}' ]"
+    (tools / "git").write_text(
+        f"#!/bin/sh\n{running} || exec '{shutil.which('git')}' \"$@\"\necho x > '{fifo}'\nexec cat '{never}'\n"
+    )
     (tools / "git").chmod(0o755)
     process = begin("check", cwd=kept, env={"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"})
     assert fifo.read_text() == "x\n"

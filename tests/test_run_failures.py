@@ -79,7 +79,7 @@ def test_a_cell_that_will_not_be_interrupted_is_stopped(rcakit: Run, tmp_path: P
     )
     path = notebook(tmp_path / "in.ipynb", stubborn, "'never'")
     page = left(rcakit("run", path, "--cell-timeout", "4", "--out", tmp_path / "out"), "timeout")
-    assert "a cell was stopped after 4 seconds, the limit for one cell" in page
+    assert "A cell was stopped after 4 seconds, the limit for one cell" in page
     assert "--cell-timeout" in page
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
@@ -90,7 +90,7 @@ def test_the_limit_of_the_whole_run_stops_what_cells_by_themselves_do_not_reach(
 ) -> None:
     path = notebook(tmp_path / "in.ipynb", "1", "import threading; threading.Event().wait()", "'never'")
     page = left(rcakit("run", path, "--timeout", "5", "--out", tmp_path / "out"), "timeout")
-    assert "the notebook was stopped after 5 seconds, the limit for a whole run" in page
+    assert "The notebook was stopped after 5 seconds, the limit for a whole run" in page
     assert "Not run: Part 3." in page
 
 
@@ -119,7 +119,7 @@ def test_the_systems_own_killer_for_want_of_memory(rcakit: Run, tmp_path: Path) 
         page = left(rcakit("run", path, "--out", tmp_path / "out"), "kernel-died")
     finally:
         group.rmdir()
-    assert "the notebook's process ended: signal 9" in page
+    assert "The notebook's process ended: signal 9" in page
     assert "ran out of memory" in page
     assert "Not run: Part 3." in page
 
@@ -150,7 +150,7 @@ def test_a_kernel_that_does_not_start(
 def test_a_kernel_that_never_answers_is_not_waited_for_longer_than_the_run_may_take(
     rcakit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kernelspec(tmp_path / "jupyter", ["/bin/sleep", "600"])
+    kernelspec(tmp_path / "jupyter", ["/bin/sh", "-c", "exec sleep 600"])
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     path = notebook(tmp_path / "in.ipynb", "1", kernel="broken")
     left(rcakit("run", path, "--timeout", "2", "--out", tmp_path / "out"), "timeout")
