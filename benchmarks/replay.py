@@ -24,6 +24,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import measure
+import results
+
 from rcakit import replay, scratch
 from rcakit.sources import django_live
 
@@ -179,41 +182,64 @@ def ticks(pid: int) -> tuple[int, int, int]:
     return int(fields[1]), user + system, users + systems
 
 
+class Compared(NamedTuple):
+    """Both ways, run in turn."""
+
+    title: str
+    migrations: int
+    relations: int
+    plains: list[Spent]
+    replays: list[Spent]
+
+    @property
+    def ratio(self) -> float:
+        """Of the medians, by the clock."""
+        return statistics.median(each.wall for each in self.replays) / statistics.median(
+            each.wall for each in self.plains
+        )
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        walls = [[each.wall for each in runs] for runs in (self.plains, self.replays)]
+        spent = [[each.processor for each in runs] for runs in (self.plains, self.replays)]
+        return (
+            f"{self.title}: {self.migrations} migrations, {self.relations} relations",
+            *map(measure.spread, walls),
+            f"{self.ratio:.2f} ({min(walls[1]) / min(walls[0]):.2f})",
+            *map(parts, (self.plains, self.replays)),
+            f"{statistics.median(spent[1]) / statistics.median(spent[0]):.2f} ({min(spent[1]) / min(spent[0]):.2f})",
+        )
+
+
+HEAD = (
+    "project",
+    "migrate, seconds",
+    "replay, seconds",
+    "ratio by the clock (of the fastest)",
+    "migrate, CPU seconds: project + server + rcakit",
+    "replay, CPU seconds",
+    "ratio of CPU (of the least)",
+)
+
+
 def compare(
     server: scratch.Server, title: str, project: Path, settings: str | None, python: str, runs: int
-) -> float:
-    """Print and return the ratio of medians."""
-    ledger = replay.run(
-        project, settings=settings, python=python, server=server
-    )  # warms caches, and is looked at
+) -> Compared:
+    """Replay and migrate in turn; once before, to warm caches and to see that it works."""
+    ledger = replay.run(project, settings=settings, python=python, server=server)
     assert ledger.failed is None, ledger.failed
     plains, replays = [], []
     for _ in range(runs):
         plains.append(timed(lambda: plain(server, project, settings, python), server))
         run = partial(replay.run, project, settings=settings, python=python, server=server)
         replays.append(timed(run, server))
-    wall = [statistics.median(each.wall for each in group) for group in (replays, plains)]
-    ratio = wall[0] / wall[1]
-    print(
-        f"{title}: {len(ledger.steps)} migrations, {len(ledger.catalog.relations)} relations; "
-        f"migrate {wall[1]:.2f} s, replay {wall[0]:.2f} s, ratio {ratio:.2f} "
-        f"({min(each.wall for each in replays) / min(each.wall for each in plains):.2f} of the fastest), "
-        f"{'within' if ratio <= BOUND else 'OVER'} {BOUND}",
-        flush=True,
-    )
-    spent = [[each.processor for each in group] for group in (replays, plains)]
-    print(
-        f"  processor: {parts(plains)} against {parts(replays)}; "
-        f"ratio {statistics.median(spent[0]) / statistics.median(spent[1]):.2f} ({min(spent[0]) / min(spent[1]):.2f} of the least)",
-        flush=True,
-    )
-    return ratio
+    return Compared(title, len(ledger.steps), len(ledger.catalog.relations), plains, replays)
 
 
 def parts(runs: Sequence[Spent]) -> str:
-    """The medians of the three, in seconds."""
-    project, server, rcakit = (statistics.median(column) for column in list(zip(*runs, strict=True))[1:])
-    return f"project {project:.2f}, server {server:.2f}, rcakit {rcakit:.2f}"
+    """The medians of the three."""
+    columns = list(zip(*runs, strict=True))[1:]
+    return " + ".join(f"{statistics.median(column):.2f}" for column in columns)
 
 
 def main() -> int:
@@ -226,20 +252,26 @@ def main() -> int:
     parser.add_argument("--settings")
     parser.add_argument("--python", default=sys.executable)
     given = parser.parse_args()
-    ratios = []
     with scratch.server() as server:
-        print(
-            f"PostgreSQL {server.version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True
-        )
         if given.project:
-            ratios.append(
-                compare(server, given.project.name, given.project, given.settings, given.python, given.runs)
+            found = compare(
+                server, given.project.name, given.project, given.settings, given.python, given.runs
             )
-        for count in [] if given.project else given.counts:
-            with tempfile.TemporaryDirectory() as directory:
-                project = generate(Path(directory), count)
-                ratios.append(compare(server, "generated", project, None, given.python, given.runs))
-    return int(max(ratios) > BOUND)
+            print(results.table(HEAD, [found.row]))
+            return int(found.ratio > BOUND)
+        compared = [generated(server, count, given.python, given.runs) for count in given.counts]
+    bounds = [
+        results.Bound(f"replay over migrate by the clock, {count} migrations", BOUND, found.ratio)
+        for count, found in zip(given.counts, compared, strict=True)
+    ]
+    body = results.table(HEAD, [each.row for each in compared])
+    results.publish("replay", body, bounds, f"PostgreSQL {server.version}")
+    return 0
+
+
+def generated(server: scratch.Server, count: int, python: str, runs: int) -> Compared:
+    with tempfile.TemporaryDirectory() as directory:
+        return compare(server, "generated", generate(Path(directory), count), None, python, runs)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
 """`RESULTS.md`: each script writes its own part of it, between two markers; what people wrote around them stays.
 
-The bounds of all parts, kept as JSON beside the benchmark's environment, make the summary on top.
+The bounds of all parts make the summary on top, where those of parts that are not measured again stay.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 KEPT = Path(__file__).resolve().parent.parent / ".venv" / "benchmarks"
-"""Environments and what was measured last: nothing here is part of the project."""
+"""Environments of the peers: nothing here is part of the project."""
+HEAD = ("script", "what", "bound", "measured", "", "when")
 
 
 @dataclass(frozen=True)
@@ -57,27 +57,30 @@ def publish(topic: str, body: str, bounds: Sequence[Bound], versions: str = "") 
     )
     text = f"{circumstances}\n\n{body.strip()}"
     print(f"\n## {topic}\n\n{text}\n", flush=True)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    kept = {"at": f"{now:%Y-%m-%d %H:%M}", "load": load, "bounds": [asdict(each) for each in bounds]}
-    (KEPT / f"{topic}.json").write_text(json.dumps(kept, indent=1))
     _replace(topic, text)
-    _replace("summary", summary())
+    when = f"{now:%Y-%m-%d %H:%M}, load {load:.1f}"
+    others = [row for row in _rows() if not row.startswith(f"| {topic} |")]
+    own = table(HEAD, [(topic, *bound.row, when) for bound in bounds]).splitlines()[2:]
+    _replace("summary", "\n".join([*table(HEAD, []).splitlines(), *sorted([*others, *own])]))
 
 
 def summary() -> str:
-    """Every bound of every script's last run."""
-    rows = []
-    for path in sorted(KEPT.glob("*.json")):
-        kept = json.loads(path.read_text())
-        rows += [
-            (path.stem, *Bound(**each).row, f"{kept['at']}, load {kept['load']:.1f}")
-            for each in kept["bounds"]
-        ]
-    return table(("script", "what", "bound", "measured", "", "when"), rows)
+    """Every bound of every script's last run, as the page has it."""
+    return "\n".join([*table(HEAD, []).splitlines(), *_rows()])
+
+
+def _rows() -> list[str]:
+    begin, end = _markers("summary")
+    told = PAGE.read_text("utf-8").partition(begin)[2].partition(end)[0]
+    return told.strip().splitlines()[2:]
+
+
+def _markers(name: str) -> tuple[str, str]:
+    return f"<!-- {name}: written by the script -->", f"<!-- end of {name} -->"
 
 
 def _replace(name: str, text: str) -> None:
-    begin, end = f"<!-- {name}: written by the script -->", f"<!-- end of {name} -->"
+    begin, end = _markers(name)
     page = PAGE.read_text("utf-8") if PAGE.exists() else ""
     if begin not in page:
         page = f"{page.rstrip()}\n\n## {name.capitalize()}\n\n{begin}\n{end}\n"

@@ -21,6 +21,7 @@ TOPICS = {
     "catalog": ["--sizes"],
     "check": [],
     "static": [],
+    "replay": [],
     "reports": [],
 }
 """Script -> its options that are passed on, in the order they are run."""

@@ -61,7 +61,12 @@ def known(environ: Mapping[str, str]) -> tuple[str, ...]:
     >>> known({"DSN": "host=db password='it''s'", "URL": "postgres://app:s3cret%2Fpw@db/shop", "DB_PASSWORD": "shop"})
     ('s3cret/pw',)
     """
-    found = {secret for name, value in environ.items() for secret in _secrets(name, value)}
+    return _known(tuple(environ.items()))
+
+
+@lru_cache(maxsize=16)
+def _known(variables: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    found = {secret for name, value in variables for secret in _secrets(name, value)}
     return tuple(sorted((secret for secret in found if _strong(secret)), key=len, reverse=True))
 
 

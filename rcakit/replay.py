@@ -190,8 +190,9 @@ class _Child:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """What it says, up to its last line. Raises ProjectError when it ends before that, or time runs out."""
+        environ = dict(os.environ)  # which decodes each variable whenever it is looked at
         while True:
-            line = django_live.without_secrets(json.loads(self._line()))
+            line = django_live.without_secrets(json.loads(self._line()), environ)
             if line["kind"] == "end":
                 return
             if line["kind"] == "error":

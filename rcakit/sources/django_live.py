@@ -143,11 +143,11 @@ def _lines(answer: bytes) -> list[Line]:
     return lines
 
 
-def without_secrets(line: dict[str, Any]) -> dict[str, Any]:
+def without_secrets(line: dict[str, Any], environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What the project's process told. The words of an exception are the project's own, and may hold what its settings
-    hold; what this process's environment knows for a password is blanked in all of them."""
+    hold; what `environ` (None: this process's own) knows for a password is blanked in all of them."""
     words = {key: withheld(line[key]) for key in ("error", "reason") if isinstance(line.get(key), str)}
-    return blanked({**line, **words})
+    return blanked({**line, **words}, environ)
 
 
 # ------------------------------------------------------------------ failures
