@@ -6,6 +6,7 @@ https://ipython.readthedocs.io/en/stable/config/integrating.html
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,15 @@ def install() -> None:
         formatter.for_type(kind, _ours(render))
     for module in ("pandas", "pandas.core.frame"):  # its name since pandas 3, and before
         formatter.for_type_by_name(module, "DataFrame", _ours(_frame))
-    if hasattr(shell, "kernel"):
+    if hasattr(shell, "kernel") and "RCAKIT_RUN_DIR" not in os.environ:
         _dress()
 
 
 def _dress() -> None:
-    """Send JupyterLab the rules by which our markup is shown there; a report has its own, and drops these."""
+    """Send JupyterLab the rules by which our markup is shown there.
+
+    A run needs none: a report has its own, and a kept notebook is not trusted with any.
+    """
     from IPython.display import HTML, display
 
     css = (Path(__file__).parent / "report" / "template" / "lab.css").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,10 +44,6 @@ from django.db import migrations
 NOTICE = {evil!r}
 
 
-_OWN = re.compile(r"#|data:image/|evidence/|\.\./\d{8}T\d{6}Z-[0-9a-f]{4}/report\.html$", re.IGNORECASE)
-"""Where a page of ours may lead: into itself, to a figure or a file of its own, to the report of the last run."""
-
-
 class Migration(migrations.Migration):
     dependencies = [("administrate", {after!r})]
     operations = [
@@ -73,6 +70,10 @@ class Hostile:
 
     def run(self, *command: str | Path) -> Done:
         return spawn(*command, cwd=self.directory, env=self.env)
+
+
+_OWN = re.compile(r"#|data:image/|evidence/|\.\./\d{8}T\d{6}Z-[0-9a-f]{4}/report\.html$", re.IGNORECASE)
+"""Where a page of ours may lead: into itself, to a figure or a file of its own, to the report of the last run."""
 
 
 @pytest.fixture(scope="module")
@@ -222,9 +223,7 @@ class Markup(HTMLParser):
             self.live.append(tag)
         for name, value in attrs:
             text = (value or "").strip().lower()
-            if name.startswith("on") or (
-                name in ("href", "src") and not _OWN.match(text)
-            ):
+            if name.startswith("on") or (name in ("href", "src") and not _OWN.match(text)):
                 self.live.append(f"{tag} {name}={text[:60]}")
 
     def handle_data(self, data: str) -> None:
