@@ -3,6 +3,7 @@
 # make quick    the tests without the slow ones
 # make lint     the linters, types and layers alone
 # make bench    the benchmarks beside their peers, ten minutes; SIZES=1k,10k and TOPICS="start catalog" choose a part
+# make pictures the README's pictures, taken anew from a real report
 # make clean    removes .venv, caches and build leftovers; keeps reports/
 #
 # Any of them makes .venv first when it is missing or older than what it is made from.
@@ -14,7 +15,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := scratch,lab,demo,pdf,publish,notify,dev
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: report test quick lint bench clean
+.PHONY: pictures report test quick lint bench clean
 .DEFAULT_GOAL := report
 
 report: $(STAMP)
@@ -35,6 +36,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py $(TOPICS) $(if $(SIZES),--sizes $(SIZES))
+
+pictures: $(STAMP)
+	$(BIN)/python docs/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
