@@ -1,8 +1,9 @@
-"""What an investigation leaves on disk: findings.json, and every query with its answer as CSV."""
+"""What an investigation leaves on disk: findings.json, and as CSV every query with its answer, and the report's long tables."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from rcakit import document
 
 if TYPE_CHECKING:
     from rcakit.case import Case
-    from rcakit.evidence import Evidence
+
+Rows = Sequence[Sequence[object]]
 
 
 def write(case: Case, directory: Path) -> Path:
@@ -22,14 +24,79 @@ def write(case: Case, directory: Path) -> Path:
             item.sql.strip() + "\n", encoding="utf-8", errors="backslashreplace"
         )
         if item.columns and item.rows:
-            _csv(item, folder / f"{item.id}.csv")
+            _csv(item.columns, item.rows, folder / f"{item.id}.csv")
+    for name, columns, rows in _tables(case):
+        if rows:
+            _csv(columns, rows, folder / f"{name}.csv")
     text = document.dumps(document.document(case))
     (directory / "findings.json").write_text(text, encoding="utf-8", errors="backslashreplace")
     return directory
 
 
-def _csv(item: Evidence, path: Path) -> None:
+def _tables(case: Case) -> Iterator[tuple[str, Sequence[str], Rows]]:
+    """What the report shows the first rows of, whole: name of the file, columns, rows."""
+    yield (
+        "findings",
+        ("code", "severity", "object", "message", "hint", "where", "evidence"),
+        [
+            (
+                row.code,
+                row.severity,
+                row.object,
+                row.message,
+                row.hint,
+                row.where or "",
+                " ".join(row.evidence),
+            )
+            for row in case.findings
+        ],
+    )
+    yield (
+        "accounts",
+        ("model", "where", "verdict", "intended", "says so", "declared", "recorded", "replayed", "observed"),
+        [
+            (
+                row.model,
+                row.where or "",
+                row.verdict,
+                row.intended.target if row.intended else "",
+                row.intended.source if row.intended else "",
+                row.spelling.db_table,
+                row.recorded,
+                row.replayed,
+                row.relation or "",
+            )
+            for row in case.placement
+        ],
+    )
+    yield (
+        "guards",
+        (
+            "migration",
+            "where",
+            "condition",
+            "as the role sees it",
+            "as the catalog has it",
+            "otherwise",
+            "evidence",
+        ),
+        [
+            (
+                row.guard.migration,
+                row.guard.where or "",
+                row.guard.condition,
+                row.as_role,
+                row.as_catalog,
+                row.guard.otherwise,
+                " ".join(row.evidence),
+            )
+            for row in case.guards
+        ],
+    )
+
+
+def _csv(columns: Sequence[str], rows: Rows, path: Path) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(item.columns)
-        writer.writerows(item.rows)
+        writer.writerow(columns)
+        writer.writerows(rows)

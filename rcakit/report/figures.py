@@ -12,7 +12,7 @@ import io
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,23 +118,55 @@ def short(text: str, width: int) -> str:
 
 def placement(rows: Sequence[Placement]) -> Figure | Html:
     """Intended schema by observed schema; a cell off the diagonal is a table in the wrong place."""
-    pairs = Counter((_intended(row), _observed(row)) for row in rows if row.verdict != "pending")
-    if not pairs:
+    placed = [(_key(row), row.verdict) for row in rows if row.verdict != "pending"]
+    if not placed:
         return Html("")
-    meant = sorted({pair[0] for pair in pairs})
-    found = sorted({pair[1] for pair in pairs})
+    told = _gathered(placed)
+    pairs = Counter(pair for pair, _ in told)
+    wrong = {pair for pair, verdict in told if verdict in ("wrong schema", "missing")}
+    verdicts = {**dict(told), **dict.fromkeys(wrong, "wrong schema")}
+    meant = sorted({pair[0] for pair in pairs}, key=_last)
+    found = sorted({pair[1] for pair in pairs}, key=_last)
     with mpl.rc_context(_SETTINGS):
         canvas, axes = _canvas(30 * len(meant) + 62)
-        _matrix(axes, meant, found, pairs, {_key(row): row.verdict for row in rows})
+        _matrix(axes, meant, found, pairs, verdicts)
         svg = _svg(canvas)
-    wrong = {_key(row) for row in rows if row.verdict in ("wrong schema", "missing")}
     alt = "; ".join(
-        f"{number} meant for {a}, found in {b}{' (wrong)' if (a, b) in wrong else ''}"
+        f"{number:,} meant for {a}, found in {b}{' (wrong)' if (a, b) in wrong else ''}"
         for (a, b), number in sorted(pairs.items())
     )
     return _figure(
         svg, f"Tables by schema: {alt}.", "Each row is a schema as meant, each column a schema as found."
     )
+
+
+MEANT, FOUND = 8, 5
+"""Rows and columns of the matrix at most: with more schemas than that, those of misplaced tables are named."""
+_OTHERS = " others"
+_AS_MEANT = "as meant"
+
+
+def _gathered(told: Iterable[tuple[tuple[str, str], str]]) -> list[tuple[tuple[str, str], str]]:
+    """The same with few rows and columns: the schemas with most misplaced tables, all others together."""
+    told = list(told)
+    if len({a for (a, _), _ in told}) <= MEANT and len({b for (_, b), _ in told}) <= FOUND:
+        return told
+    amiss = [pair for pair, verdict in told if verdict != "agrees"]
+    rows = {name for name, _ in Counter(a for a, _ in amiss).most_common(MEANT - 1)}
+    columns = {name for name, _ in Counter(b for _, b in amiss).most_common(FOUND - 2)}
+    others = len({a for (a, _), _ in told} - rows)
+    rest = f"{others}{_OTHERS}"
+
+    def place(pair: tuple[str, str], verdict: str) -> tuple[str, str]:
+        column = _AS_MEANT if verdict == "agrees" else pair[1] if pair[1] in columns else _OTHERS.strip()
+        return (pair[0] if pair[0] in rows else rest), column
+
+    return [(place(pair, verdict), verdict) for pair, verdict in told]
+
+
+def _last(name: str) -> tuple[bool, bool, str]:
+    """Names in order, what stands for several at the end, what is right at the beginning."""
+    return name.endswith(_OTHERS.strip()), name != _AS_MEANT, name
 
 
 def _matrix(
@@ -156,7 +188,7 @@ def _matrix(
             glyph = {"bad": "✕ ", "good": "✓ "}.get(kind, "")
             ink = {"bad": BAD, "good": GOOD}.get(kind, SOFT)
             weight = "bold" if number else "normal"
-            label = f"{glyph}{number}" if number else "·"
+            label = f"{glyph}{number:,}" if number else "·"
             _text(axes, left + (across + 0.5) * column, y + row / 2, label, color=ink, weight=weight)
 
 
@@ -309,7 +341,7 @@ def _lanes(axes: Axes, events: Sequence[Event], lanes: list[str]) -> None:
         axes.axhline(number, color=LINE, linewidth=0.8, zorder=0)
     marks = "osD^vP"
     for number, lane in enumerate(lanes):
-        times = [date2num(event.at) for event in events if _lane(event.source) == lane]
+        times = sorted({date2num(event.at) for event in events if _lane(event.source) == lane})
         axes.plot(
             times,
             [number] * len(times),

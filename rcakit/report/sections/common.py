@@ -106,6 +106,7 @@ def _findings(places: Mapping[int, str], rows: Sequence[Finding], caption: str) 
         columns["What"] = lambda row: " · ".join(words[id(row)])
         columns = {{"What": "Its names"}.get(name, name): value for name, value in columns.items()}
         note = tag("p", tag("b", "The first: "), rows[0].message, ". The others say it of their own names.")
-    style = tables.Style(caption, limit=None, cards=True, noun="finding", wide=frozenset({"What"}))
+    wide = frozenset({"What"})
+    style = tables.Style(caption, cards=True, noun="finding", wide=wide, source="evidence/findings.csv")
     below = tag("p", tag("b", "What to do: "), _hint(rows), class_="hint") if shared else Html("")
     return join(note, tables.records(rows, style, columns), below)

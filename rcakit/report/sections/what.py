@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rcakit.report import figures, tables
 from rcakit.report.html import Html, breakable, chip, code, details, join, tag, when
 from rcakit.report.sections import common, since
+from rcakit.target import Incident
 
 if TYPE_CHECKING:
     from rcakit.case import Case
     from rcakit.causes import Cause
     from rcakit.facts import Dependant
     from rcakit.placement import Placement
+    from rcakit.timeline import Event
 
 _VERDICTS = {
     "agrees": "good",
@@ -39,13 +44,20 @@ def title(case: Case) -> Html:
     chips.append(chip("unknown" if blocked else "quiet", f"{blocked} could not be checked"))
     return tag(
         "header",
-        tag("p", join(incident.id, " · ") if incident.id else "", incident.title, class_="incident"),
+        _incident(incident),
         tag("p", said(case), class_="verdict"),
         tag("p", *chips, class_="chips"),
         since.block(case),
         _facts(case),
         class_="title-block",
     )
+
+
+def _incident(incident: Incident) -> Html:
+    """Its number and title; nothing where nobody gave it any: the page's own title asks the same."""
+    if not incident.id and incident.title == Incident().title:
+        return Html("")
+    return tag("p", join(incident.id, " · ") if incident.id else "", incident.title, class_="incident")
 
 
 def _facts(case: Case) -> Html:
@@ -172,32 +184,54 @@ def symptom(case: Case) -> Html:
 
 def _claimed_and_found(case: Case) -> Html:
     ticked = [claim for claim in case.claims if claim.ticked]
-    recorded = case.recorded
-    schemas = dict.fromkeys(
-        row.intended.target.schema for row in case.placement if row.intended and row.intended.target.schema
+    tasks = (
+        f"{len(ticked)} of {common.plural(len(case.claims), 'task')} ticked"
+        if case.claims
+        else "no task list"
     )
-    rows: list[tuple[object, object, object]] = [
-        ("Tasks", f"{len(ticked)} of {common.plural(len(case.claims), 'task')} ticked", _amiss(case)),
-        ("History", common.plural(len(recorded.applied), "migration") + " applied", _without_effect(case)),
+    applied = common.plural(len(case.recorded.applied), "migration") + " applied"
+    rows = [
+        ("Tasks", tasks, _amiss(case)),
+        ("History", applied, _without_effect(case)),
+        *_schemas(case),
     ]
-    for schema in schemas:
-        meant = [row for row in case.placement if row.intended and row.intended.target.schema == schema]
-        there = sum(row.found is not None and row.found.schema == schema for row in meant)
-        exists = "schema exists" if schema in case.observed.schema_names else "schema does not exist"
-        rows.append(
-            (
-                join("Schema ", code(schema)),
-                f"{common.plural(len(meant), 'table')} meant",
-                f"{exists}, holds {there}",
-            )
-        )
     style = tables.Style("Claimed against found", limit=None, cards=True)
     return tables.table(["Account", "Claimed", "Found"], rows, style)
 
 
+SCHEMAS = 8
+"""Schemas that are told one by one; with more, those that hold what was meant for them share a row."""
+
+
+def _schemas(case: Case) -> Iterator[tuple[object, object, object]]:
+    """A row for each schema that tables were meant for: how many, and how many are there."""
+    meant: dict[str, list[bool]] = {}
+    for row in case.placement:
+        if row.intended and (schema := row.intended.target.schema):
+            meant.setdefault(schema, []).append(row.found is not None and row.found.schema == schema)
+    whole = {schema for schema, there in meant.items() if all(there)} if len(meant) > SCHEMAS else set()
+    short = sorted((schema for schema in meant if schema not in whole), key=lambda name: sum(meant[name]))
+    told = short[:SCHEMAS] if len(meant) > SCHEMAS else list(meant)
+    for schema in told:
+        there = meant[schema]
+        exists = "schema exists" if schema in case.observed.schema_names else "schema does not exist"
+        yield (
+            join("Schema ", code(schema)),
+            f"{common.plural(len(there), 'table')} meant",
+            f"{exists}, holds {sum(there):,}",
+        )
+    rest = [schema for schema in meant if schema not in told]
+    if rest:
+        number, there_too = (
+            sum(len(meant[schema]) for schema in rest),
+            sum(sum(meant[schema]) for schema in rest),
+        )
+        yield f"{common.plural(len(rest), 'other schema')}", f"{number:,} tables meant", f"hold {there_too:,}"
+
+
 def _amiss(case: Case) -> str:
     amiss = sum(row.verdict in ("wrong schema", "missing") for row in case.placement)
-    return f"{amiss} of {common.plural(len(case.placement), 'declared table')} not where they were meant"
+    return f"{amiss:,} of {common.plural(len(case.placement), 'declared table')} not where they were meant"
 
 
 def _without_effect(case: Case) -> object:
@@ -231,7 +265,7 @@ def _accounts(rows: list[Placement], caption: str) -> Html:
         "Replayed": lambda row: row.replayed,
         "Observed": lambda row: code(row.relation) if row.relation else "nowhere",
     }
-    style = tables.Style(caption, cards=True, noun="table", source="findings.json")
+    style = tables.Style(caption, cards=True, noun="table", source="evidence/accounts.csv")
     return tables.records(rows, style, columns)
 
 
@@ -258,7 +292,7 @@ def impact(case: Case) -> Html:
         "Owner": lambda row: code(row.found.owner),
         "Recorded by": lambda row: row.recorded,
     }
-    style = tables.Style("Affected tables", noun="table", cards=True)
+    style = tables.Style("Affected tables", noun="table", cards=True, source="evidence/accounts.csv")
     return join(
         said, tables.records(list(affected.values()), style, columns), _dependants(case, set(affected))
     )
@@ -293,5 +327,22 @@ def timeline(case: Case) -> Html:
     if not case.timeline:
         return common.nothing("No event with a time was found.")
     columns = {"UTC": lambda row: row.at, "What": lambda row: row.what, "Source": lambda row: row.source}
-    table = tables.records(case.timeline, tables.Style("Timeline", noun="event", cards=True), columns)
-    return join(figures.timeline(case.timeline), table)
+    style = tables.Style("Timeline", noun="event", cards=True)
+    if len(case.timeline) <= tables.LIMIT:
+        shown = tables.records(case.timeline, style, columns)
+    else:
+        style = replace(style, total=len(case.timeline), limit=tables.LIMIT)
+        shown = tables.records(list(_gathered(case.timeline)), style, columns)
+    return join(figures.timeline(case.timeline), shown)
+
+
+def _gathered(events: Iterable[Event]) -> Iterator[Event]:
+    """Of events that follow each other in one source the first and the last; how many lie between is said."""
+    for _, same in groupby(events, key=lambda event: event.source):
+        run = list(same)
+        yield run[0]
+        if len(run) > 3:
+            yield replace(run[1], what=f"… and {len(run) - 2} more")
+            yield run[-1]
+        else:
+            yield from run[1:]

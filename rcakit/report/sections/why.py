@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC
 from functools import cache
@@ -122,8 +122,17 @@ def _query(group: list[Evidence]) -> Html:
         "Answer": _short_answer,
         "Seconds": lambda item: f"{item.seconds:.3f}",
     }
-    style = tables.Style(f"The same as {first.id}, with other words", limit=None, noun="question", cards=True)
-    return tables.evidence(first, limit=SHOWN, below=tables.records(others, style, columns))
+    style = tables.Style(
+        f"The same as {first.id}, with other words", noun="question", cards=True, source="evidence/"
+    )
+    below = join(tables.records(others, style, columns), _beyond(others[tables.LIMIT :]))
+    return tables.evidence(first, limit=SHOWN, below=below)
+
+
+def _beyond(items: Sequence[Evidence]) -> Html:
+    """Where a link to a query leads that no row is left for."""
+    places = (tag("span", item.id, id=item.id) for item in items)
+    return tag("p", "Not shown: ", *between(list(places), ", "), class_="meta") if items else Html("")
 
 
 def _words(item: Evidence, first: Evidence, side: int) -> Html:
@@ -190,7 +199,9 @@ def _verdicts(rows: list[Verdict], caption: str, false: str) -> Html:
         "Nearest name": lambda row: code(row.nearest.qualified) if row.nearest else "–",
         "Evidence": lambda row: common.refs(row.evidence),
     }
-    return tables.records(rows, tables.Style(caption, limit=None, noun="guard", cards=True), columns)
+    return tables.records(
+        rows, tables.Style(caption, noun="guard", cards=True, source="evidence/guards.csv"), columns
+    )
 
 
 def _asked(row: Verdict) -> object:
