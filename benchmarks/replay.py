@@ -11,6 +11,7 @@ of all who took part: the project's interpreter, the server with its backends, a
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import resource
 import statistics
@@ -252,6 +253,7 @@ def main() -> int:
     parser.add_argument("--settings")
     parser.add_argument("--python", default=sys.executable)
     given = parser.parse_args()
+    gc.set_threshold(1_000_000, 20, 20)  # as the command line does
     with scratch.server() as server:
         if given.project:
             found = compare(
