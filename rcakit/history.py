@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 
 from rcakit.errors import SqlError
 from rcakit.facts import Accounts, Declared, Effect, Migration, Operation, Recorded
@@ -98,39 +99,38 @@ def touches(declared: Declared, migration: Migration, name: Name) -> bool:
 
 
 class Touching:
-    """The migrations that `touches` would tell of a relation, found by the words they hold."""
+    """The migrations that `touches` would tell of a relation, found by the words their operations hold."""
 
     def __init__(self, declared: Declared) -> None:
         self._declared = declared
-        self._words: dict[str, list[Migration]] = defaultdict(list)
-        self._schemas: dict[str, list[Migration]] = defaultdict(list)
+        self._words: dict[str, list[tuple[Migration, Operation]]] = defaultdict(list)
+        self._schemas: dict[str, list[tuple[Migration, Operation]]] = defaultdict(list)
         for migration in declared.migrations:
-            effects = [each for operation in migration.operations for each in sql_effects(operation)]
-            for word in _named_by(declared, migration) | _ends(
-                each for each in effects if each.object != "schema"
-            ):
-                self._words[word].append(migration)
-            for schema in _ends(each for each in effects if each.object == "schema"):
-                self._schemas[schema].append(migration)
+            for operation in migration.operations:
+                effects = list(sql_effects(operation))
+                words = _named_by(declared, migration.app, operation)
+                for word in words | _ends(each for each in effects if each.object != "schema"):
+                    self._words[word].append((migration, operation))
+                for schema in _ends(each for each in effects if each.object == "schema"):
+                    self._schemas[schema].append((migration, operation))
 
     def __call__(self, name: Name) -> Iterator[Migration]:
-        lists = (
+        places = (
             self._words.get(name.name, ()),
             self._words.get(f"{name.schema}.{name.name}", ()),
             self._schemas.get(name.schema or "", ()),
         )
-        found = {each.label: each for migrations in lists for each in migrations}
-        return (each for each in found.values() if touches(self._declared, each, name))
+        told = set()
+        for migration, operation in chain.from_iterable(places):
+            if migration.label not in told and _touches(self._declared, migration, operation, name):
+                told.add(migration.label)
+                yield migration
 
 
-def _named_by(declared: Declared, migration: Migration) -> set[str]:
-    """Every name that a migration's table operations give, and every word of what of it is text to us."""
-    words: set[str] = set()
-    for operation in migration.operations:
-        if operation.kind in TABLE_OPERATIONS:
-            words |= {name.name for name in tables_of(declared, migration.app, operation.model)}
-        words |= words_of(_unparsed(operation))
-    return words
+def _named_by(declared: Declared, app: str, operation: Operation) -> set[str]:
+    """Every name that a table operation gives, and every word of what of it is text to us."""
+    names = tables_of(declared, app, operation.model) if operation.kind in TABLE_OPERATIONS else ()
+    return {name.name for name in names} | words_of(_unparsed(operation))
 
 
 def _ends(effects: Iterable[Effect]) -> set[str]:
