@@ -36,7 +36,7 @@ WHOLE = 500
 
 def read(project: str) -> dict[str, object]:
     """Our reading, as `rcakit check` does it without an interpreter."""
-    from rcakit import outcome
+    from rcakit.ledger import outcome
     from rcakit.sources import django_static
 
     gc.set_threshold(200_000, 20, 20)  # as `rcakit.cli` does

@@ -27,7 +27,6 @@ from rcakit import (
     filesonly,
     guards,
     intent,
-    outcome,
     placement,
     provenance,
     rules,
@@ -53,7 +52,7 @@ from rcakit.facts import (
     Unread,
     Verdict,
 )
-from rcakit.ledger import Ledger
+from rcakit.ledger import Ledger, outcome
 from rcakit.names import display
 from rcakit.sources import claims, django_live, django_static, gates, git
 from rcakit.target import Target, load

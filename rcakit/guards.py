@@ -13,14 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from rcakit import harmless, nearest
+from rcakit import nearest
 from rcakit.errors import SqlError
 from rcakit.evidence import Recorder
 from rcakit.facts import Catalog, Guard, Unread, Verdict
 from rcakit.names import parse as parse_name
 from rcakit.names import quote
-from rcakit.pgparse import Node, parse, replace, shorten, spans, strings, tokens, walk
-from rcakit.sqlfold import Unknown, fold, sql_literal
+from rcakit.parsing import harmless
+from rcakit.parsing.pgparse import Node, parse, replace, shorten, spans, strings, tokens, walk
+from rcakit.parsing.sqlfold import Unknown, fold, sql_literal
 
 TWINS = frozenset({"tables", "columns", "views", "schemata", "sequences", "table_constraints"})
 """The `information_schema` views that have a twin without privilege filters in `twins/`."""

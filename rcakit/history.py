@@ -14,7 +14,7 @@ from itertools import chain
 from rcakit.errors import SqlError
 from rcakit.facts import Accounts, Declared, Effect, Migration, Operation, Recorded
 from rcakit.names import Name, spelling
-from rcakit.plpgsql import effects
+from rcakit.parsing.plpgsql import effects
 
 TABLE_OPERATIONS = frozenset({"CreateModel", "DeleteModel", "RenameModel", "AlterModelTable"})
 """The operations that make, drop, rename or re-point a whole table."""

@@ -15,8 +15,9 @@ from typing import Any
 
 import psycopg
 
-from rcakit import evidence, pgparse
+from rcakit import evidence
 from rcakit.errors import MissingExtra, SqlError
+from rcakit.parsing import pgparse
 
 try:
     import sqlalchemy as sa

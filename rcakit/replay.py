@@ -1,7 +1,7 @@
 """The replayed account: a project's migrations run one by one on a scratch database, and what each really did.
 
 `sources/django_replayer.py` runs them in the project's own interpreter through Django's own executor; before each one it
-waits here, and the catalog is looked at (`snapshots.py`). The databases are dropped afterwards, however it ends.
+waits here, and the catalog is looked at (`ledger/snapshots.py`). The databases are dropped afterwards, however it ends.
 
 This is no sandbox. The project's code runs with this user's rights: libpq's variables are taken from its environment,
 database addresses in it are replaced by the scratch server's, credentials of clouds are removed and proxies lead
@@ -27,13 +27,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from rcakit import evidence, guards, outcome, structure
-from rcakit.diff import Change
+from rcakit import evidence, guards
 from rcakit.errors import ConnectionFailed, ProjectError, ScratchError
 from rcakit.facts import Catalog, Guard, Migration, Unread, Verdict
-from rcakit.ledger import Back, Ledger, Notice, Sent, Step
+from rcakit.ledger import Back, Ledger, Notice, Sent, Step, outcome, structure
+from rcakit.ledger.diff import Change
+from rcakit.ledger.snapshots import Look, Tracker, Written
 from rcakit.scratch import SUPERUSER, Server
-from rcakit.snapshots import Look, Tracker, Written
 from rcakit.sources import django_live
 from rcakit.sources.project import settings_module
 

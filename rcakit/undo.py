@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rcakit import pgparse
 from rcakit.causes import Cause
 from rcakit.errors import SqlError
 from rcakit.facts import Accounts, Effect, Guard, Migration, Operation, Relation
 from rcakit.names import Name, literal, quote, spelling
+from rcakit.parsing import pgparse
 
 LEFT_OUT = (".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache", "pgdata")
 

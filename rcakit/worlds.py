@@ -18,13 +18,13 @@ from typing import Any, Literal
 import psycopg
 from psycopg import sql
 
-from rcakit import catalog, evidence, guards, names, outcome, replay, standin
+from rcakit import catalog, evidence, guards, names, replay, standin
 from rcakit.errors import ScratchError, SqlError
 from rcakit.facts import Accounts, Catalog, Effect, Guard, Migration, Relation, Verdict
 from rcakit.facts import Server as Session
-from rcakit.ledger import Ledger, Step
+from rcakit.ledger import Ledger, Step, outcome
 from rcakit.names import Name
-from rcakit.pgparse import parse, walk
+from rcakit.parsing.pgparse import parse, walk
 from rcakit.scratch import Server
 
 Origin = Literal["replayed", "observed"]

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import psycopg
 
-from rcakit import scratch, scratch_keeper
-from rcakit.binaries import Binaries, choose
+from rcakit import scratch
+from rcakit.scratch import keeper
+from rcakit.scratch.binaries import Binaries, choose
 
 TRUST = "local all all trust\nlocal replication all trust\n"
 QUIET = {
@@ -150,7 +151,7 @@ def standby(primary: Cluster) -> Iterator[Cluster]:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         if account := scratch._account(None):
-            scratch_keeper._give(str(home), *account)
+            keeper._give(str(home), *account)
         yield from _running(made)
 
 
@@ -180,8 +181,8 @@ def _made(home: Path, settings: Mapping[str, str]) -> Cluster:
     found, account = choose(None, needed=None, prefer=None), scratch._account(None)
     programs = found.path
     if account and not scratch._reachable(programs, account):
-        programs = Path(scratch_keeper._copy(str(programs), str(home / "pg")))
-        scratch_keeper._give(str(home / "pg"), *account)
+        programs = Path(keeper._copy(str(programs), str(home / "pg")))
+        keeper._give(str(home / "pg"), *account)
     return Cluster(home, found, programs, settings)
 
 

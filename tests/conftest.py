@@ -13,9 +13,9 @@ import pytest
 
 from rcakit import connection as connecting
 from rcakit import demo, scratch
-from rcakit.binaries import installed
 from rcakit.case import Case, open_case
 from rcakit.errors import RcaError
+from rcakit.scratch.binaries import installed
 
 
 def pytest_report_header() -> str:

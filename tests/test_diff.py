@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from rcakit import catalog, evidence
-from rcakit.diff import diff
+from rcakit.ledger.diff import diff
 
 BEFORE = """
     create schema adm; create schema old;

@@ -9,10 +9,11 @@ import psycopg
 import pytest
 from psycopg import sql as psql
 
-from rcakit import catalog, evidence, guards, plpgsql, scratch
+from rcakit import catalog, evidence, guards, scratch
 from rcakit.facts import Guard, Verdict
-from rcakit.harmless import objection
 from rcakit.names import Name, literal, quote
+from rcakit.parsing import plpgsql
+from rcakit.parsing.harmless import objection
 
 MOVE = """DO $$ BEGIN IF {condition}\nTHEN ALTER TABLE public.x SET SCHEMA adm; END IF; END $$"""
 

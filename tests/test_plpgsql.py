@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcakit import pgparse
 from rcakit.errors import SqlError
 from rcakit.facts import Guard, Unread, Where
 from rcakit.names import Name
-from rcakit.plpgsql import effects, guards
-from rcakit.presence import asked
+from rcakit.parsing import pgparse
+from rcakit.parsing.plpgsql import effects, guards
+from rcakit.parsing.presence import asked
 
 TABLES = ["course_templates", "custom_fields", "instructors", "locations", "pricelevels", "venues", "links"]
 

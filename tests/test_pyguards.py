@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcakit import plpgsql
 from rcakit.facts import Guard, Unread
 from rcakit.names import Name
-from rcakit.pyguards import python_guards
+from rcakit.parsing import plpgsql
+from rcakit.parsing.pyguards import python_guards
 
 
 def read(body: str, before: str = "") -> tuple[tuple[Guard, ...], tuple[Unread, ...]]:

@@ -18,8 +18,9 @@ from cluster import LOGGED, Cluster, Statement, cluster
 from commands import Done, begin, spawn
 from psycopg import sql
 
-from rcakit import demo, pgparse
+from rcakit import demo
 from rcakit.case import open_case
+from rcakit.parsing import pgparse
 from rcakit.target import load
 
 VARIABLE = "RCAKIT_TEST_WATCHED"

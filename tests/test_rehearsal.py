@@ -12,8 +12,8 @@ import pytest
 
 from rcakit import remedy
 from rcakit.case import Case
-from rcakit.diff import diff
 from rcakit.errors import Refused
+from rcakit.ledger.diff import diff
 from rcakit.rehearsal import Proof, Rehearsal, Stage, locks, rehearse, stage
 
 

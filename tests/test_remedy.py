@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rcakit import pgparse, remedy
+from rcakit import remedy
 from rcakit.case import Case
 from rcakit.errors import Refused
 from rcakit.facts import Model
 from rcakit.names import Name
+from rcakit.parsing import pgparse
 from rcakit.remedy import migration, patch
 from rcakit.remedy.bodies import rewritten
 from rcakit.remedy.carried import without

@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 from commands import Run, runner
 
-from rcakit import repair_text
 from rcakit.rehearsal import Proof, Rehearsal
 from rcakit.remedy import Repair
+from rcakit.text import repair as repair_text
 
 SCHEMA = json.loads((files("rcakit") / "schemas" / "repair.json").read_text("utf-8"))
 

@@ -13,8 +13,8 @@ from casefixture import HOSTILE, make_case
 
 from rcakit.case import Case, open_case
 from rcakit.counterfactual import Matrix, Trial
-from rcakit.diff import Change
 from rcakit.ledger import Back, Branch, Ledger, Notice, Step
+from rcakit.ledger.diff import Change
 from rcakit.report import params, replay_figures, runs
 from rcakit.report.figures import Figure
 from rcakit.report.html import Html

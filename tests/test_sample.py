@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from rcakit import catalog, evidence, structure
+from rcakit import catalog, evidence
 from rcakit.clone import clone
 from rcakit.errors import Refused
 from rcakit.facts import Catalog
+from rcakit.ledger import structure
 from rcakit.names import Name
 from rcakit.scratch import Server
 

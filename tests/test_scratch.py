@@ -20,12 +20,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from rcakit import binaries, scratch
-from rcakit.binaries import installed
+from rcakit import scratch
 from rcakit.errors import MissingExtra, ScratchError
+from rcakit.scratch import binaries
+from rcakit.scratch.binaries import installed
 
 ROOT = os.geteuid() == 0
-CHECKOUT = Path(scratch.__file__).parents[1]
+CHECKOUT = Path(__file__).parents[1]
 PATIENCE = 60.0
 """Seconds until an owner or a keeper that does not end fails its test."""
 

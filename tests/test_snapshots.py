@@ -12,8 +12,8 @@ import pytest
 from contrib import needs_extension
 
 from rcakit import catalog, evidence
+from rcakit.ledger.snapshots import Tracker, Written
 from rcakit.replay import REPLAYER
-from rcakit.snapshots import Tracker, Written
 
 MAKE = """
 CREATE SCHEMA adm;

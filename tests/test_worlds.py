@@ -8,12 +8,13 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from rcakit import catalog, evidence, guards, plpgsql, pyguards, standin, worlds
+from rcakit import catalog, evidence, guards, standin, worlds
 from rcakit.case import Case
 from rcakit.counterfactual import World
 from rcakit.facts import Accounts, Declared, Guard, Migration, Operation
 from rcakit.ledger import Ledger
 from rcakit.names import Name
+from rcakit.parsing import plpgsql, pyguards
 from rcakit.scratch import Server
 from rcakit.worlds import Row, Truth
 

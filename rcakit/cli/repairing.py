@@ -62,8 +62,9 @@ def repair(letter: str, out: Path, rehearsed: bool, rows: int | None, fmt: str, 
     Example:
       rcakit repair --option A --out repair --rehearse
     """
-    from rcakit import document, rehearsal, remedy, repair_text
+    from rcakit import document, rehearsal, remedy
     from rcakit.rehearsal.document import document as described
+    from rcakit.text import repair as repair_text
 
     case = read_case(target_of(options))
     choice = remedy.option(case, letter)

@@ -28,7 +28,8 @@ def replay(counterfactual: bool, reverse: bool, fmt: str, **options: Any) -> int
     Example:
       rcakit replay --config incident-42/rcakit.toml --counterfactual
     """
-    from rcakit import document, ledger_text, rehearse
+    from rcakit import document, rehearse
+    from rcakit.text import ledger as ledger_text
 
     case = read_case(target_of(options), replay=True)
     case.reverse, case.on_step, case.say = reverse, step, say
@@ -63,8 +64,9 @@ def rehearse(pending: bool, fmt: str, **options: Any) -> int:
     Example:
       rcakit rehearse --pending --service production --project .
     """
-    from rcakit import document, ledger_text, scratch
+    from rcakit import document, scratch
     from rcakit import rehearse as rehearsing
+    from rcakit.text import ledger as ledger_text
 
     case = read_case(target_of(options))
     say("copying the structure of the database ...")

@@ -26,8 +26,8 @@ from rcakit.facts import Accounts, Finding
 from rcakit.intent import meant
 from rcakit.ledger import Ledger
 from rcakit.names import Name, spelling
-from rcakit.plpgsql import effects as sql_effects
-from rcakit.plpgsql import guards
+from rcakit.parsing.plpgsql import effects as sql_effects
+from rcakit.parsing.plpgsql import guards
 from rcakit.scratch import Server
 from rcakit.undo import Undo, apply, copied, undo_of
 

@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rcakit import diff, structure
 from rcakit.case import Case
 from rcakit.facts import Catalog, Declared, Finding
-from rcakit.ledger import Step
+from rcakit.ledger import Step, diff, structure
 from rcakit.rehearsal import kept, locks
 from rcakit.rehearsal.parts import Proof, Rehearsal
 from rcakit.rehearsal.project import Answer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from rcakit import structure
 from rcakit.facts import Catalog, Constraint, Declared, Relation
+from rcakit.ledger import structure
 from rcakit.names import Name, spelling
 from rcakit.rehearsal.parts import Proof
 from rcakit.rehearsal.states import NOT_CALLED, State

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rcakit import pgparse
 from rcakit.errors import SqlError
 from rcakit.names import Name, parse, quote
-from rcakit.pgparse import Token
+from rcakit.parsing import pgparse
+from rcakit.parsing.pgparse import Token
 from rcakit.remedy.parts import Body, Move
 
 _DOT = 46

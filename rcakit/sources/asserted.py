@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from rcakit.errors import SqlError
 from rcakit.facts import Assertion, LooksAt, Remark, Where
 from rcakit.names import parse as parse_name
-from rcakit.pgparse import Node, parse, shorten, strings, walk
-from rcakit.presence import SCHEMA_COLUMNS
+from rcakit.parsing.pgparse import Node, parse, shorten, strings, walk
+from rcakit.parsing.presence import SCHEMA_COLUMNS
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 SETUPS = frozenset({"setUp", "setUpTestData", "setUpClass", "setup_method", "setup_class", "asyncSetUp"})

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import psycopg
 
-from rcakit import catalog, evidence, guards, intent, plpgsql, pyguards
+from rcakit import catalog, evidence, guards, intent
 from rcakit.facts import Accounts, Catalog, Declared, Guard, Recorded, WayBack
+from rcakit.parsing import plpgsql, pyguards
 from rcakit.sources import checks, claims, gates, git
 
 PARTS = ("What it finds", "Why it stays silent", "Example", "Use instead")

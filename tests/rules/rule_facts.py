@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from rcakit import intent, plpgsql
+from rcakit import intent
 from rcakit.facts import (
     Accounts,
     Applied,
@@ -24,6 +24,7 @@ from rcakit.facts import (
     Where,
 )
 from rcakit.names import Name, spelling
+from rcakit.parsing import plpgsql
 
 Finds = Callable[..., list[Finding]]
 Silent = Callable[..., None]

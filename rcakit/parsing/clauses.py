@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from rcakit.effects import dropped, object_kind, relation_name
 from rcakit.names import Name, literal
-from rcakit.pgparse import Node, Statement, strings
+from rcakit.parsing.effects import dropped, object_kind, relation_name
+from rcakit.parsing.pgparse import Node, Statement, strings
 
 _RELATIONS = frozenset({"table", "view", "index", "sequence"})
 Thing = tuple[str, Name, Name | None]

@@ -1,7 +1,7 @@
 """A throwaway PostgreSQL: ours alone, on a private Unix socket, gone when we are.
 
 `server()` starts one in about half a second and leaves nothing behind, whether the program ends, raises, is
-interrupted or killed: a keeper process (`scratch_keeper.py`) holds the server and watches a pipe that closes
+interrupted or killed: a keeper process (`keeper.py`) holds the server and watches a pipe that closes
 with us. PostgreSQL refuses to run as root, so root's server runs as `postgres` or `nobody`.
 https://www.postgresql.org/docs/current/app-postgres.html
 
@@ -30,9 +30,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rcakit import names, scratch_keeper
-from rcakit.binaries import Binaries, choose
+from rcakit import names
 from rcakit.errors import ScratchError
+from rcakit.scratch import keeper
+from rcakit.scratch.binaries import Binaries, choose
 
 SUPERUSER = "postgres"
 _LONGEST_TMP = 70
@@ -337,8 +338,8 @@ def _unique(prefix: str) -> str:
 @contextmanager
 def _keeper(order: dict[str, object], found: Binaries, data: Path | None, lock: int | None) -> Iterator[Path]:
     """Run the keeper, and hand it the lock; its private directory is the value. Leaving waits until all of it is gone."""
-    keeper = subprocess.Popen(
-        [sys.executable, "-I", "-S", scratch_keeper.__file__, json.dumps(order)],
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", keeper.__file__, json.dumps(order)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C at a terminal is for us alone
@@ -346,7 +347,7 @@ def _keeper(order: dict[str, object], found: Binaries, data: Path | None, lock: 
     )
     if lock is not None:
         os.close(lock)
-    pipe, answers = cast(IO[bytes], keeper.stdin), cast(IO[bytes], keeper.stdout)
+    pipe, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
     _pipes.add(pipe.fileno())
     try:
         answer = json.loads(answers.readline() or '{"failed": "its keeper", "log": "no answer"}')
@@ -356,7 +357,7 @@ def _keeper(order: dict[str, object], found: Binaries, data: Path | None, lock: 
     finally:
         _pipes.discard(pipe.fileno())
         pipe.close()
-        keeper.wait()
+        process.wait()
         answers.close()
 
 

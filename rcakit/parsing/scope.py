@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from rcakit import clauses
 from rcakit.facts import Effect, Else, Guard, Unread, Where
-from rcakit.pgparse import Node, expression, tokens
-from rcakit.sqlfold import Unknown, fold_text, sql_literal, substitute
+from rcakit.parsing import clauses
+from rcakit.parsing.pgparse import Node, expression, tokens
+from rcakit.parsing.sqlfold import Unknown, fold_text, sql_literal, substitute
 
 ERROR, WARNING, INFO = 21, 19, 17
 """PostgreSQL's message levels; DEBUG and LOG, below INFO, reach no client by default."""

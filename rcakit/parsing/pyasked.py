@@ -9,7 +9,7 @@ import ast
 from dataclasses import dataclass, field
 
 from rcakit.names import literal
-from rcakit.pyfold import Constant, Unknown, fold
+from rcakit.parsing.pyfold import Constant, Unknown, fold
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The small process that owns a scratch PostgreSQL and outlives whoever asked for it.
 
-`scratch.py` runs this file by path, in isolated mode: the standard library is all it has. Its standard input is
+`rcakit.scratch` runs this file by path, in isolated mode: the standard library is all it has. Its standard input is
 a pipe whose only write end lies in the asking process, so end of file means that process is gone, however it
 went (a kill -9 included). Then the server is stopped and the private directory removed.
 

@@ -21,10 +21,10 @@ from typing import Any
 import psycopg
 
 from rcakit import facts
-from rcakit.diff import Change, diff
 from rcakit.evidence import Params, Recorder, TupleLoader, query
 from rcakit.facts import Catalog, Server
-from rcakit.others import OTHERS, Other, others_changed
+from rcakit.ledger.diff import Change, diff
+from rcakit.ledger.others import OTHERS, Other, others_changed
 
 Counts = tuple[int, int, int]
 Written = Mapping[int, Counts]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rcakit import plpgsql, pyguards
-from rcakit.diff import Change
 from rcakit.errors import SqlError
 from rcakit.facts import Catalog, Effect, Guard, Migration, Unread, Verdict
 from rcakit.ledger import Branch, Outcome, Presence, Result, Sent, StepClass, Taken
+from rcakit.ledger.diff import Change
 from rcakit.names import Name
+from rcakit.parsing import plpgsql, pyguards
 
 CANNOT = frozenset({"0A000", "58P01", "42704"})
 """SQLSTATEs of an extension that is not there."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rcakit.diff import RELATION_KINDS
 from rcakit.facts import Catalog, Relation
+from rcakit.ledger.diff import RELATION_KINDS
 from rcakit.names import display
 
 

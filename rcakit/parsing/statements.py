@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rcakit import clauses
-from rcakit import effects as plain
 from rcakit.errors import SqlError
-from rcakit.pgparse import Node, Statement, parse, shorten, tag, tokens, walk
-from rcakit.scope import ERROR, Reading, Scope, Work
-from rcakit.sqlfold import Unknown, fold_text, substitute
+from rcakit.parsing import clauses
+from rcakit.parsing import effects as plain
+from rcakit.parsing.pgparse import Node, Statement, parse, shorten, tag, tokens, walk
+from rcakit.parsing.scope import ERROR, Reading, Scope, Work
+from rcakit.parsing.sqlfold import Unknown, fold_text, substitute
 
 
 def _assign(fields: Node, scope: Scope, reading: Reading) -> Work:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from rcakit.diff import Change
+from rcakit.ledger.diff import Change
 
 _MADE = "t.oid >= 16384"
 

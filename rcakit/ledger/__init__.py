@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rcakit.diff import Change
 from rcakit.facts import Catalog, Unread, Verdict, WayBack, Where
+from rcakit.ledger.diff import Change
 
 StepClass = Literal[
     "changed", "state-only", "data-only", "vacuous", "silent-no-op", "failed", "cannot-reproduce"

@@ -15,12 +15,12 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rcakit import plpgsql, presence
 from rcakit.errors import SqlError
 from rcakit.facts import Effect, Else, Guard, Unread, Where
-from rcakit.pgparse import expression, shorten
-from rcakit.pyasked import Condition, Scope, condition
-from rcakit.pyfold import Constant, Unknown, fold, query, sketch
+from rcakit.parsing import plpgsql, presence
+from rcakit.parsing.pgparse import expression, shorten
+from rcakit.parsing.pyasked import Condition, Scope, condition
+from rcakit.parsing.pyfold import Constant, Unknown, fold, query, sketch
 
 _DATABASE_ERRORS = frozenset(
     {"BaseException", "DataError", "DatabaseError", "Error", "Exception", "IntegrityError", "InternalError",

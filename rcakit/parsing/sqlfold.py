@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rcakit.errors import SqlError
 from rcakit.names import display, literal
-from rcakit.pgparse import Node, expression, parse, replace, spans, strings, tag, walk
+from rcakit.parsing.pgparse import Node, expression, parse, replace, spans, strings, tag, walk
 
 Scope = Mapping[str, str]
 Value = str | int | bool | None | tuple["Value", ...]

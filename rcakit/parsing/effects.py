@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from rcakit.facts import Effect
 from rcakit.names import Name
-from rcakit.pgparse import Node, Statement, strings, tag
+from rcakit.parsing.pgparse import Node, Statement, strings, tag
 
 _OBJECTS = {
     "OBJECT_TABLE": "table",

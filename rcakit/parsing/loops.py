@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from rcakit.errors import SqlError
 from rcakit.names import Name, quote
-from rcakit.pgparse import Node, parse, strings, tag, walk
-from rcakit.presence import NAME_COLUMNS, SCHEMA_COLUMNS, relations
-from rcakit.sqlfold import sql_literal
+from rcakit.parsing.pgparse import Node, parse, strings, tag, walk
+from rcakit.parsing.presence import NAME_COLUMNS, SCHEMA_COLUMNS, relations
+from rcakit.parsing.sqlfold import sql_literal
 
 
 class Row(NamedTuple):

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rcakit import clauses
-from rcakit import effects as plain
-from rcakit.blocks import read_body
 from rcakit.errors import SqlError
 from rcakit.facts import Effect, Guard, Unread, Where
-from rcakit.pgparse import Statement, body, language, parse, source, strings, tag, walk
-from rcakit.scope import Meta, Reading
-from rcakit.sqlfold import Unknown, fold, sql_literal
+from rcakit.parsing import clauses
+from rcakit.parsing import effects as plain
+from rcakit.parsing.blocks import read_body
+from rcakit.parsing.pgparse import Statement, body, language, parse, source, strings, tag, walk
+from rcakit.parsing.scope import Meta, Reading
+from rcakit.parsing.sqlfold import Unknown, fold, sql_literal
 
 _NEVER_RUN = frozenset({"trigger", "event_trigger"})
 Found = tuple[tuple[Guard, ...], tuple[Unread, ...]]

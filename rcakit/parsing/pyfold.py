@@ -6,7 +6,7 @@ import ast
 import string
 from collections.abc import Callable, Mapping
 
-from rcakit.sqlfold import Unknown, Value, sql_literal
+from rcakit.parsing.sqlfold import Unknown, Value, sql_literal
 
 __all__ = ["Constant", "Unknown", "fold", "query", "sketch"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rcakit import loops, presence, statements
 from rcakit.facts import Else, Guard
 from rcakit.names import Name
-from rcakit.pgparse import Node, Statement, body_line, tag
-from rcakit.scope import ERROR, LOUD, Reading, Scope, Work
-from rcakit.sqlfold import Unknown, fold_text, sql_literal
+from rcakit.parsing import loops, presence, statements
+from rcakit.parsing.pgparse import Node, Statement, body_line, tag
+from rcakit.parsing.scope import ERROR, LOUD, Reading, Scope, Work
+from rcakit.parsing.sqlfold import Unknown, fold_text, sql_literal
 
 MAX_TURNS = 200
 """A loop over a longer constant array is read as one turn whose variable is not known."""

@@ -13,8 +13,8 @@ from itertools import product
 from rcakit import names
 from rcakit.errors import SqlError
 from rcakit.names import Name
-from rcakit.pgparse import Node, expression, strings, tag, walk
-from rcakit.sqlfold import Unknown, Value, fold
+from rcakit.parsing.pgparse import Node, expression, strings, tag, walk
+from rcakit.parsing.sqlfold import Unknown, Value, fold
 
 SCHEMA_COLUMNS = frozenset({"table_schema", "schemaname", "nspname", "relnamespace", "sequence_schema"})
 NAME_COLUMNS = frozenset(

@@ -10,7 +10,7 @@ prefer to the built-in ones (`twins/hijackers.sql`) are handed in.
 from __future__ import annotations
 
 from rcakit.errors import SqlError
-from rcakit.pgparse import Node, expression, strings, walk
+from rcakit.parsing.pgparse import Node, expression, strings, walk
 
 _CATALOGS = frozenset(
     {
