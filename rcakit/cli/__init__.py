@@ -26,6 +26,7 @@ from rcakit.cli import (
 )
 from rcakit.cli.shared import complain
 from rcakit.errors import MissingExtra, RcaError
+from rcakit.report.cancelling import terminable
 
 _LAB = {"IPython", "ipykernel", "jinja2", "jupyter_client", "matplotlib", "nbclient", "nbconvert", "nbformat"}
 _LAB |= {"pandas", "papermill", "sqlalchemy", "traitlets"}
@@ -38,7 +39,8 @@ def main() -> None:
     # A command holds on to most of what it makes: looking for garbage in it as often as Python does by default
     # doubles the time of a check of some thousand models.
     gc.set_threshold(1_000_000, 20, 20)
-    code = _code()
+    with terminable():
+        code = _code()
     gc.freeze()  # or the interpreter looks through all of it several times on its way out: a tenth of a check
     sys.exit(code)
 

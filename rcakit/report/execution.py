@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +17,7 @@ from rcakit.report.render import Failure
 if TYPE_CHECKING:
     from rcakit.report.forks import Template
 
+CANCELLED = Failure("cancelled", "the run was interrupted")
 _MARKER = "papermill-error-cell-tag"
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it would say, the run says itself
 
@@ -45,8 +43,43 @@ def executed(
     """The notebook as it is written to `target`, with the outputs it got, and why it is not whole.
 
     `env` is added to the environment of its process; `say` is called with lines of progress: the sections that
-    begin, and what the notebook writes to stderr; `template` is what that process is forked from. Raises OSError when `target` cannot be written.
+    begin, and what the notebook writes to stderr; `template` is what that process is forked from. Within
+    `cancelling.cancellable` an interrupt ends it at any point, and is its failure. Raises OSError when `target` cannot
+    be written.
     """
+    begun = [_fresh(notebook)]
+    settings = {
+        "parameters": dict(given),
+        "execution_timeout": limits.cell,
+        "total_timeout": limits.total,
+        "env": dict(env),
+        "on_begin": begun.append,
+        "on_cell": _progress(say),
+        "stderr_file": _Lines(say),
+        "template": template,
+    }
+    try:
+        problem = _execute(begun[0], target, settings)
+        return _left(begun[-1], target, problem)
+    except KeyboardInterrupt:
+        nb, failure = _left(begun[-1], target, "")
+        return nb, failure if failure and failure.reason else CANCELLED
+
+
+def _fresh(notebook: Path) -> NotebookNode:
+    """A notebook as nobody has run it: what a stored one says of an earlier run must not pass for this one's."""
+    nb: NotebookNode = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            cell.metadata["papermill"] = {"status": "pending"}
+    for name in ("status", "reason", "cell"):
+        nb.metadata.get("rcakit", {}).pop(name, None)
+    return nb
+
+
+def _execute(nb: NotebookNode, target: Path, settings: Mapping[str, Any]) -> str:
+    """What went wrong, and on a second line what to do; "" when nothing did, or when the engine tells it."""
     import papermill  # type: ignore[import-untyped]
     from papermill.engines import papermill_engines  # type: ignore[import-untyped]
     from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
@@ -54,28 +87,14 @@ def executed(
     from rcakit.report.engine import Engine
 
     papermill_engines.register("rcakit", Engine)
-    problem, begun = "", [nbformat.read(notebook, as_version=4)]  # type: ignore[no-untyped-call]
+    place = str(target).replace("{", "{{").replace("}", "}}")
     try:
-        with terminable():
-            papermill.execute_notebook(
-                begun[0],
-                str(target).replace("{", "{{").replace("}", "}}"),
-                parameters=dict(given),
-                engine_name="rcakit",
-                progress_bar=False,
-                execution_timeout=limits.cell,
-                total_timeout=limits.total,
-                env=dict(env),
-                on_begin=begun.append,
-                on_cell=_progress(say),
-                stderr_file=_Lines(say),
-                template=template,
-            )
+        papermill.execute_notebook(nb, place, engine_name="rcakit", progress_bar=False, **settings)
     except NoSuchKernel as error:
-        problem = f"there is no kernel {error.name}\n`jupyter kernelspec list` shows which there are; choose one in the notebook"
-    except (PapermillException, RuntimeError, TimeoutError, OSError, KeyboardInterrupt) as error:
-        problem = f"{type(error).__name__}: {error}"
-    return _left(begun[-1], target, problem)
+        return f"there is no kernel {error.name}\n`jupyter kernelspec list` shows which there are; choose one in the notebook"
+    except (PapermillException, RuntimeError, TimeoutError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _left(nb: NotebookNode, target: Path, problem: str) -> tuple[NotebookNode, Failure | None]:
@@ -113,20 +132,3 @@ class _Lines:
 
     def flush(self) -> None:
         """Nothing is kept back."""
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, in the main thread, where signals arrive."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

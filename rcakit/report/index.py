@@ -29,9 +29,12 @@ STATUS = {
 def write(root: Path) -> Path:
     """Read the folders below `root` and write its index.html, whole or not at all. Raises OSError.
 
-    Two at once wait for one another: the later one reads the folders after the earlier has written.
+    Two at once wait for one another: the later one reads the folders after the earlier has written. What one that
+    was killed had begun to write goes.
     """
-    with held(root):
+    with held(root) as alone:
+        for left in root.glob(pages.part_name(NAME, "*")) if alone else ():
+            left.unlink(missing_ok=True)
         pages.write(page(archive(root)), root / NAME)
     return root / NAME
 

@@ -19,7 +19,7 @@ from nbformat.v4 import new_notebook
 
 from rcakit.errors import RcaError
 from rcakit.report import forks, render
-from rcakit.report.execution import terminable
+from rcakit.report.cancelling import cancellable
 from rcakit.report.fork_template import threads
 from rcakit.report.forks import Template
 from rcakit.report.runs import Job, Run, list_runs, perform
@@ -32,18 +32,18 @@ _IMPORTS = ("jupyter_client.asynchronous", "papermill.execute", "rcakit.report.e
 def execute(jobs: Sequence[Job], out: Path, *, at_once: int = 1) -> Iterator[Ended]:
     """Make these runs, and give each when it has ended; the index is renewed when all have.
 
-    KeyboardInterrupt, and SIGTERM in the main thread, cancel what is under way, which leaves its reports, and begin
-    nothing more. Nothing outlives this process, however it ends.
+    Ctrl-C, SIGTERM and SIGHUP cancel what is under way, which leaves its reports, and nothing more is begun. Nothing
+    outlives this process, however it ends.
     """
     try:
         if not forks.POSSIBLE:
-            yield from ((job, _made(job, out)) for job in jobs)
+            yield from _in_turn(jobs, out)
             return
         with Template() as template:
             jobs = [replace(job, options=replace(job.options, template=template)) for job in jobs]
             _warm()
             if threads() > 1:
-                yield from ((job, _made(job, out)) for job in jobs)
+                yield from _in_turn(jobs, out)
             else:
                 yield from _Crew(out, template, at_once).work(jobs)
     finally:
@@ -57,6 +57,14 @@ def _warm() -> None:
         import_module(name)
     render.page(new_notebook())  # type: ignore[no-untyped-call]
     gc.freeze()  # a collection would copy every page that is shared
+
+
+def _in_turn(jobs: Sequence[Job], out: Path) -> Iterator[Ended]:
+    for job in jobs:
+        made = _made(job, out)
+        yield job, made
+        if isinstance(made, Run) and made.status == "cancelled":
+            return
 
 
 def _made(job: Job, out: Path) -> Run | RcaError:
@@ -77,7 +85,7 @@ class _Crew:
 
     def work(self, jobs: Sequence[Job]) -> Iterator[Ended]:
         waiting = list(reversed(jobs))
-        with terminable():
+        with cancellable():
             try:
                 while waiting or self._busy:
                     while waiting and len(self._busy) < self._size:

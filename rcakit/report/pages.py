@@ -41,10 +41,15 @@ def page(title: str, *content: object) -> str:
 
 def write(text: str, path: Path) -> None:
     """Write a page whole or not at all: whoever reads `path` meanwhile finds the old one. Raises OSError."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(part_name(path.name, secrets.token_hex(4)))
     try:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def part_name(name: str, token: str) -> str:
+    """What a page is called while it is written."""
+    return f".{name}.{token}.part"

@@ -58,7 +58,7 @@ def write(page: str, path: Path) -> None:
 
 
 def _by_chromium(program: str, page: str, path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="rca-pdf-") as place:
+    with tempfile.TemporaryDirectory(prefix=f"rca-{os.getpid()}-pdf-") as place:
         source, printed = Path(place, "report.html"), Path(place, "report.pdf")
         source.write_text(page, encoding="utf-8", errors="backslashreplace")
         cage = (

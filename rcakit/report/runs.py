@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,12 @@ from typing import TYPE_CHECKING, Any
 from rcakit import __version__, document
 from rcakit.errors import RcaError
 from rcakit.report import execution, folders, index, notifying, params, pdf, render
+from rcakit.report.cancelling import cancellable
 from rcakit.report.folders import demand_room as demand_room
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
     from rcakit.report.forks import Template
     from rcakit.target import Target
 
@@ -33,6 +37,8 @@ RUN_DSN = "RCAKIT_RUN_DSN"
 """Environment variable for the connection string of a server that runs only as long as the command does."""
 
 _LEVELS = ("error", "warning", "note")
+_PDF = "report.pdf"
+_LATE = render.Failure("cancelled", "the run was interrupted while its report was written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +168,32 @@ def prepare(
 def perform(job: Job, out: Path) -> Run:
     """`execute` without a new index. Raises ConfigError for an `out` that cannot be written, RcaError when writing fails."""
     started = datetime.now(UTC)
-    with folders.reserved(out, job.options.target, started) as part:
+    with cancellable(), folders.reserved(out, job.options.target, started) as part:
         run = _run(job, part, started)
     if job.options.notify:
-        notifying.on_change(run.folder, job.options.notify, job.options.say)
+        with _afterwards("nobody was notified", job.options.say):
+            notifying.on_change(run.folder, job.options.notify, job.options.say)
     return run
 
 
 def list_runs(out: Path, say: Callable[[str], None]) -> None:
     """Renew the index, which is a convenience: that it cannot be written is said, and the run stays what it is."""
+    failed = f"{out / index.NAME} could not be written"
     try:
-        index.write(out)
+        with _afterwards(failed, say):
+            index.write(out)
     except OSError as error:
-        say(f"{out / index.NAME} could not be written: {error.strerror}; `rcakit index` tries it again")
+        say(f"{failed}: {error.strerror}; `rcakit index` tries it again")
+
+
+@contextmanager
+def _afterwards(undone: str, say: Callable[[str], None]) -> Iterator[None]:
+    """The run is whole: an interrupt ends no more than what is done within, and is said."""
+    try:
+        with cancellable():
+            yield
+    except KeyboardInterrupt:
+        say(f"{undone}: interrupted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +217,7 @@ def _named(options: Options, checked: params.Parameters, notebook: Path) -> Opti
 
 
 def _run(job: Job, part: Path, started: datetime) -> Run:
-    """Fill the folder."""
+    """Fill the folder; an interrupt makes it that of a cancelled run, also while it is filled."""
     options = job.options
     nb, failure = execution.executed(
         job.notebook,
@@ -209,12 +228,22 @@ def _run(job: Job, part: Path, started: datetime) -> Run:
         say=options.say,
         template=options.template,
     )
+    try:
+        return _filled(job, part, started, nb, failure)
+    except KeyboardInterrupt:
+        (part / _PDF).unlink(missing_ok=True)
+        job = replace(job, options=replace(options, pdf=False))
+        return _filled(job, part, started, nb, failure or _LATE)
+
+
+def _filled(job: Job, part: Path, started: datetime, nb: NotebookNode, failure: render.Failure | None) -> Run:
+    options = job.options
     run, failure = _judged(job, part, failure)
     _describe(job, part, run, started)
     page = render.page(nb, failure=failure, code=options.code)
     (part / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
     if options.pdf:
-        _print(page, part / "report.pdf", options.say)
+        _print(page, part / _PDF, options.say)
     return run
 
 
