@@ -10,7 +10,6 @@ transaction, which is closed before the first fact is handed out.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ from rcakit import (
     timeline,
     waivers,
 )
+from rcakit.archive import new_run_id
 from rcakit.database import named, running
 from rcakit.errors import ConfigError, ProjectError
 from rcakit.facts import (
@@ -429,11 +429,6 @@ def open_case(
     if not isinstance(target, Target):
         target = load(target, **options)
     return Case(target, run_id, replay=replay, static=static)
-
-
-def new_run_id(at: datetime) -> str:
-    """A sortable, unique name: "20260205T093000Z-3f9c"."""
-    return f"{at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 def _no_history(declared: Declared, recorded: Recorded, server: Server) -> Iterator[Unread]:

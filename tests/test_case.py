@@ -18,7 +18,8 @@ from django_projects import MANAGE, write
 
 import rcakit
 from rcakit import rules
-from rcakit.case import Case, new_run_id, open_case
+from rcakit.archive import new_run_id
+from rcakit.case import Case, open_case
 from rcakit.errors import ConfigError, ConnectionFailed, ProjectError, SqlError
 from rcakit.facts import Finding, Rows, Unread
 from rcakit.scratch import Server

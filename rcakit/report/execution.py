@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
+from rcakit.report.notebooks import nbformat  # first: whatever else is imported here would import all of it
+
+# isort: split
 from jupyter_client.kernelspec import NoSuchKernel
 from nbformat import NotebookNode
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from rcakit.archive import new_run_id
 from rcakit.archive.held import held
-from rcakit.case import new_run_id
 from rcakit.errors import ConfigError, RcaError
 
 

@@ -13,12 +13,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
-import nbformat
-from nbformat import NotebookNode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from rcakit.credentials import looks_secret
 from rcakit.errors import ConfigError
+from rcakit.report.notebooks import nbformat
 
 _PACKAGE = Path(__file__).parent.parent
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list[str]": list[str]}
@@ -177,7 +176,7 @@ def of_notebook(path: Path) -> type[Parameters]:
     return named or _made_from(notebook, path)
 
 
-def _made_from(notebook: NotebookNode, path: Path) -> type[Parameters]:
+def _made_from(notebook: nbformat.NotebookNode, path: Path) -> type[Parameters]:
     sources = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
     fields: dict[str, Any] = {}
     for number, line in enumerate(sources[0].splitlines() if sources else [], 1):

@@ -15,6 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from rcakit.report import notebooks  # noqa: F401 - first: nbconvert would import all of nbformat
+
+# isort: split
 import bleach  # type: ignore[import-untyped]
 from nbconvert.exporters import HTMLExporter, TemplateExporter
 from nbconvert.filters.ansi import strip_ansi

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcakit import __version__, document
 from rcakit.errors import RcaError
-from rcakit.report import execution, folders, index, notifying, params, pdf, render
+from rcakit.report import execution, folders, index, params, pdf, render
 from rcakit.report.cancelling import cancellable
 from rcakit.report.folders import demand_room as demand_room
 
@@ -153,6 +153,8 @@ def prepare(
     if options.pdf:
         pdf.demand()
     if options.notify:
+        from rcakit.report import notifying
+
         notifying.demand(options.notify)
     model = params.of_notebook(notebook)
     checked = (
@@ -172,6 +174,8 @@ def perform(job: Job, out: Path) -> Run:
         run = _run(job, part, started)
     if job.options.notify:
         with _afterwards("nobody was notified", job.options.say):
+            from rcakit.report import notifying
+
             notifying.on_change(run.folder, job.options.notify, job.options.say)
     return run
 
