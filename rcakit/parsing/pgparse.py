@@ -9,7 +9,9 @@ read wrongly in silence (a NUL, a body in another language) is refused here, bef
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any, NamedTuple, NoReturn
 
 import postgast
@@ -25,8 +27,15 @@ MAX_CHAIN = 2_000
 
 1,500 nested sub-selects (3,000 words) end a process in a thread with a stack of 512 KB, macOS' default.
 """
+MAX_DEPTH = 900
+"""Braces and brackets within one another that a tree may hold. Python 3.11 reads up to its recursion limit, later ones until
+a small stack is used up, which ends the process; here every one stops at the same place."""
 _LPAREN, _RPAREN, _COMMA, _SEMICOLON = 40, 41, 44, 59
 _COMMENTS = (275, 276)
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+"""The strings of a JSON document."""
+_STEPS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+_OTHERS = bytes(set(range(256)) - _STEPS.keys())
 
 
 class Token(NamedTuple):
@@ -219,14 +228,24 @@ def _longest_chain(sql: str) -> int:
 
 
 def _decode(document: bytes) -> Any:
+    if document.count(b"{") + document.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
+        raise _too_deep()
     try:
         return json.loads(document)
-    except RecursionError:
-        raise SqlError(
-            "the SQL is nested too deeply to be analysed", hint="split the statement into simpler ones"
-        ) from None
+    except RecursionError:  # asked from far down a stack of Python's own
+        raise _too_deep() from None
     except json.JSONDecodeError:
         raise SqlError("the PL/pgSQL parser cannot describe this body", hint="read it by eye") from None
+
+
+def _depth(document: bytes) -> int:
+    """How many braces and brackets are open at once, at most; those in strings are text."""
+    brackets = _STRINGS.sub(b"", document).translate(None, _OTHERS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+
+
+def _too_deep() -> SqlError:
+    return SqlError("the SQL is nested too deeply to be analysed", hint="split the statement into simpler ones")
 
 
 # ------------------------------------------------------------------ places
