@@ -1,7 +1,9 @@
 """Does a text hold a password? Asked of parameters before they are kept, and of foreign messages before they are shown.
 
-What looks like one is withheld. What is one, because the environment says so, is blanked wherever somebody else's words
-come in: from the project's code, and from the cells of a notebook.
+What looks like one is withheld. What is one, because the environment says so, or a file that libpq reads, is blanked
+wherever somebody else's words come in: from the project's code, and from the cells of a notebook.
+Password file: https://www.postgresql.org/docs/current/libpq-pgpass.html
+Service file: https://www.postgresql.org/docs/current/libpq-pgservice.html
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -21,9 +24,11 @@ _URL = re.compile(r"://[^\s/@]*:[^\s@]+@")
 
 
 _SECRET_NAME = re.compile(r"(?i)passw|passphrase|pwd|secret|token|api_?key|credential")
-_PASSWORD = re.compile(
-    r"""(?ix) (?<![a-z]) (?:ssl)?password \s* = \s* (?: '((?:[^'\\]|\\.)*)' | ((?:[^\s'\\]|\\.)+) )"""
+_NAMED = re.compile(
+    r"""(?ix) (?<![a-z]) ((?:ssl)?password|passfile|servicefile) \s* = \s* (?: '((?:[^'\\]|\\.)*)' | ((?:[^\s'\\]|\\.)+) )"""
 )
+_ENTRY = re.compile(r"(?:(?:[^\\:]|\\.)*:){4}((?:[^\\:]|\\.)+)", re.DOTALL)
+"""host:port:database:user:password, a colon or a backslash in one of them escaped by a backslash."""
 _ESCAPED = r"(?:[^0-9A-Za-z]|%[0-9A-Fa-f]{2}|&#?\w{1,6};|\\[ux][0-9A-Fa-f]{2,4}){1,60}?"
 """What stands for the other characters of a password, however it was quoted: as SQL, JSON, HTML, in a URL."""
 BLANK = "***"
@@ -56,7 +61,8 @@ def withheld(text: str) -> str:
 def known(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The passwords in these variables: whole values where the name says so, and those within connection strings.
 
-    A short or simple word is no secret to look for: blanking it would only spoil what is shown.
+    With them those in the password and service files that libpq finds by these variables, for whatever database: they
+    are read once a process. A short or simple word is no secret to look for: blanking it would only spoil what is shown.
 
     >>> known({"DSN": "host=db password='it''s'", "URL": "postgres://app:s3cret%2Fpw@db/shop", "DB_PASSWORD": "shop"})
     ('s3cret/pw',)
@@ -66,27 +72,73 @@ def known(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def _known(variables: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    environ = dict(variables)
     found = {secret for name, value in variables for secret in _secrets(name, value)}
+    found.update(_in_files(environ))
     return tuple(sorted((secret for secret in found if _strong(secret)), key=len, reverse=True))
 
 
 def _secrets(name: str, value: str) -> Iterator[str]:
     if _SECRET_NAME.search(name) and name not in ("PWD", "OLDPWD") and not value.startswith(("/", "~")):
         yield value
+    yield from (text for keyword, text in _named(value) if keyword.endswith("password"))
+
+
+def _named(value: str) -> Iterator[tuple[str, str]]:
+    """Keywords of a connection string that bring passwords, or files with some, and their values."""
     if "://" in value:
         yield from _of_url(value)
     else:
-        for quoted, plain in _PASSWORD.findall(value):
-            yield re.sub(r"\\(.)", r"\1", quoted or plain)
+        for keyword, quoted, plain in _NAMED.findall(value):
+            yield keyword.lower(), _unescaped(quoted or plain)
 
 
-def _of_url(value: str) -> Iterator[str]:
+def _of_url(value: str) -> Iterator[tuple[str, str]]:
     try:
         parts = urlsplit(value)
-        yield unquote(parts.password or "")
-        yield from (text for key, text in parse_qsl(parts.query) if key.endswith("password"))
+        yield "password", unquote(parts.password or "")
+        yield from parse_qsl(parts.query)
     except ValueError:  # no URL after all
         return
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+# ------------------------------------------------------------------ the files that libpq reads
+
+
+def _in_files(environ: Mapping[str, str]) -> Iterator[str]:
+    """A file that is not there, or may not be read, holds nothing that could be told."""
+    named = [pair for value in environ.values() for pair in _named(value)]
+    for path in _paths(environ, "PGSERVICEFILE", ".pg_service.conf", named, "servicefile"):
+        for line in _lines(path):
+            keyword, _, value = (part.strip() for part in line.partition("="))
+            named.append((keyword, value))
+            if keyword.endswith("password"):
+                yield value
+    for path in _paths(environ, "PGPASSFILE", ".pgpass", named, "passfile"):
+        for line in _lines(path):
+            if entry := _ENTRY.match(line):
+                yield _unescaped(entry[1])
+
+
+def _paths(
+    environ: Mapping[str, str], variable: str, usual: str, named: list[tuple[str, str]], keyword: str
+) -> Iterator[Path]:
+    """Where libpq may look: the variable, the home directory, the system's own, and what connection strings name."""
+    yield Path(environ.get(variable) or Path(environ.get("HOME") or os.path.expanduser("~"), usual))
+    if "PGSYSCONFDIR" in environ:
+        yield Path(environ["PGSYSCONFDIR"], usual.lstrip("."))
+    yield from (Path(value) for key, value in named if key == keyword)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8", "replace").split("\n")  # read_text makes one of \r\n
+    except (OSError, ValueError):
+        return []
 
 
 def _strong(secret: str) -> bool:

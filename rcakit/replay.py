@@ -192,7 +192,9 @@ class _Child:
         """What it says, up to its last line. Raises ProjectError when it ends before that, or time runs out."""
         environ = dict(os.environ)  # which decodes each variable whenever it is looked at
         while True:
-            line = django_live.without_secrets(json.loads(self._line()), environ)
+            line = django_live.heard(self._line(), environ)
+            if line is None:
+                continue
             if line["kind"] == "end":
                 return
             if line["kind"] == "error":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,12 @@ def connection(conninfo: str) -> Iterator[psycopg.Connection]:
     """An autocommit superuser connection to the test's own database."""
     with psycopg.connect(conninfo, autocommit=True) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c() -> None:
+    """A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

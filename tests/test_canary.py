@@ -81,28 +81,41 @@ class Guarded:
         return f"postgresql://{READER}:{quote(password, safe='')}@{host}:5432/{self.database}"
 
     def run(
-        self, *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        *command: str | Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        around: bool = True,
     ) -> Done:
-        return self.finished(self.begin(*command, env=env, cwd=cwd))
+        return self.finished(self.begin(*command, env=env, cwd=cwd, around=around))
 
     def begin(
-        self, *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        *command: str | Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        around: bool = True,
     ) -> subprocess.Popen[bytes]:
+        """`around`: the password is also in variables that have nothing to do with the connection."""
         self.started.write_text("")
         given = {VARIABLE: self.conninfo()} if env is None else env
-        around = {
-            "TMPDIR": str(self.scratch),
-            "HOME": str(self.scratch / "home"),
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(self.started.parent))),
+        others = {
             "DB_PASSWORD": PASSWORD,
             "SECRET_KEY": KEY,
             "SHOP_NOTE": f"the way in: {self.conninfo()}",
+            "AWS_SECRET_ACCESS_KEY": PASSWORD,
+            "RCAKIT_NOTIFY_URL": f"json://bot:{quote(PASSWORD, safe='')}@127.0.0.1:1/{KEY}",
+        }
+        places = {
+            "TMPDIR": str(self.scratch),
+            "HOME": str(self.scratch / "home"),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(self.started.parent))),
         }
         with self.out.open("wb") as out, self.err.open("wb") as err:
             return subprocess.Popen(
                 [*COMMAND, *map(str, command)],
                 cwd=cwd or self.directory,
-                env={**environment(), **around, **given},
+                env={**environment(), **places, **(others if around else {}), **given},
                 stdout=out,
                 stderr=err,
             )
@@ -206,13 +219,38 @@ def test_a_password_that_works_is_in_nothing(guarded: Guarded, tmp_path: Path, w
     assert guarded.left(tmp_path) == []
 
 
-def test_a_whole_run_and_its_report(guarded: Guarded, tmp_path: Path) -> None:
-    done = guarded.run("investigate", "--replay", "--out", tmp_path, env={VARIABLE: guarded.url()})
-    assert done.code == 1, done.err
+def test_a_whole_run_its_report_and_what_is_made_of_it(guarded: Guarded, tmp_path: Path) -> None:
+    """Notified, listed, compared, published and pruned, each time with a password in the environment that it needs."""
+    env = {VARIABLE: guarded.url()}
+    done = guarded.run("investigate", "--replay", "--out", tmp_path, "--notify", "on-change", env=env)
+    assert (done.code, "nobody was notified" in done.err) == (1, True), done.err
     folder = Path(done.out.strip()).parent
     assert {"report.html", "notebook.ipynb", "findings.json", "run.json", "evidence"} <= set(
         os.listdir(folder)
     )
+    kept = ("--out", tmp_path)
+    page = tmp_path / "changes.html"
+    later = [
+        guarded.run("compare", "last", folder, "--html", page, *kept),
+        guarded.run("compare", "last", "last", "--format", "json", *kept),
+        guarded.run("index", tmp_path),
+        guarded.run("publish", tmp_path, (tmp_path / "elsewhere").as_uri(), *kept),
+        guarded.run("publish", tmp_path, "ftp://127.0.0.1:1/x", *kept),
+        guarded.run("prune", "--keep", "1", *kept),
+    ]
+    assert [each.code for each in later] == [0, 0, 0, 0, 2, 0], later
+    assert (tmp_path / "elsewhere" / folder.parent.name / folder.name / "report.html").is_file()
+    assert page.is_file()
+    assert guarded.left(tmp_path) == []
+
+
+def test_the_demo_among_passwords(guarded: Guarded, tmp_path: Path) -> None:
+    """It has no use for any of them: its server, its project and its report are its own."""
+    _, env = ways(guarded)["password file"]
+    env = {**env, VARIABLE: guarded.url(), "PGPASSWORD": PASSWORD}
+    done = guarded.run("demo", "--keep", tmp_path / "kept", "--out", tmp_path / "out", env=env)
+    assert done.code == 0, done.err
+    assert (Path(done.out.strip()).parent / "evidence").is_dir()
     assert guarded.left(tmp_path) == []
 
 
@@ -358,6 +396,63 @@ def test_a_cell_that_raises_it(guarded: Guarded, tmp_path: Path) -> None:
     assert "RuntimeError: cannot connect with" in done.err
     assert blank(done.err)
     assert guarded.left(tmp_path) == []
+
+
+@pytest.mark.parametrize("way", ["service file", "password file"])
+def test_a_cell_that_shows_the_file_that_libpq_reads(guarded: Guarded, tmp_path: Path, way: str) -> None:
+    """No variable holds the password: it is known by the file alone."""
+    _, files = ways(guarded)[way]
+    read = (
+        "import os\ntext = ''.join(open(os.environ[name]).read() for name in ('PGSERVICEFILE', 'PGPASSFILE'))"
+    )
+    cells = [
+        new_markdown_cell("# Does it leak?"),
+        new_code_cell(f"{read}\nprint(text)\ntext"),
+        new_code_cell("raise RuntimeError(text.strip().split('\\n')[-1])"),
+    ]
+    metadata = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    nbformat.write(new_notebook(cells=cells, metadata=metadata), tmp_path / "own.ipynb")
+    done = guarded.run("run", tmp_path / "own.ipynb", "--out", tmp_path / "reports", env=files, around=False)
+    assert (done.code, "***" in done.err) == (2, True), done.err
+    assert "***" in (Path(done.out.strip())).read_text()
+    assert guarded.left(tmp_path) == []
+
+
+IN_SETTINGS = """
+DATABASES["default"]["PASSWORD"] = {password!r}
+SECRET_KEY = {key!r}
+CACHES = {{"default": {{"LOCATION": "redis://:{quoted}@cache/1"}}}}
+"""
+OF_SETTINGS = """
+from config import settings
+leak = repr([settings.DATABASES["default"]["PASSWORD"], settings.SECRET_KEY])
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "replay", "rehearse", "investigate"])
+def test_the_settings_alone_hold_it_and_the_project_says_it(
+    guarded: Guarded, project: Path, tmp_path: Path, command: str
+) -> None:
+    """In the SQL of a migration, in a notice, in errors of Python and of the server."""
+    settings = project / "project/config/settings.py"
+    holds_it = IN_SETTINGS.format(password=PASSWORD, key=KEY, quoted=quote(PASSWORD, safe=""))
+    settings.write_text(f"{settings.read_text()}\n{holds_it}")
+    file = project / "project/administrate/migrations/0005_report.py"
+    line = "raise RuntimeError(settings.DATABASES['default']['PASSWORD'] + settings.SECRET_KEY)"
+    file.write_text(MIGRATION.format(leak=OF_SETTINGS, line=line))
+    options = {
+        "check": ["--format", "json"],
+        "replay": ["--format", "json"],
+        "rehearse": ["--pending"],
+        "investigate": ["--replay", "--out", tmp_path / "out"],
+    }
+    _, files = ways(guarded)["password file"]
+    done = guarded.run(command, *options[command], "--service", "open", cwd=project, env=files, around=False)
+    assert done.code == 1, done.err
+    assert guarded.left(tmp_path / "out", project / "reports") == []
+    if command != "check":  # which does not run it
+        said = done.out if command != "investigate" else Path(done.out.strip()).read_text()
+        assert "***" in said
 
 
 def test_tests_that_say_it(guarded: Guarded, project: Path, tmp_path: Path) -> None:

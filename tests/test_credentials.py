@@ -6,6 +6,7 @@ import doctest
 import html
 import json
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -47,6 +48,57 @@ def test_the_examples() -> None:
 @pytest.mark.parametrize("secret", PASSWORDS)
 def test_it_is_known_by_where_it_is_kept(secret: str, kept: str) -> None:
     assert credentials.known(KEPT[kept](secret)) == (secret,)
+
+
+def _service(place: Path, *lines: str) -> Path:
+    (place / ".pg_service.conf").write_text("\n".join(["# ours", "[shop]", "host=db", *lines, ""]))
+    return place / ".pg_service.conf"
+
+
+def _passfile(place: Path, secret: str) -> Path:
+    escaped = secret.replace("\\", "\\\\").replace(":", "\\:")
+    (place / ".pgpass").write_text(
+        f"# host:port:database:user:password\n::1:*:no\n\\:\\:1:5432:*:app:{escaped}\n"
+    )
+    return place / ".pgpass"
+
+
+IN_FILES: dict[str, Callable[[Path, str], dict[str, str]]] = {
+    "service file": lambda place, secret: {"PGSERVICEFILE": str(_service(place, f"password={secret}"))},
+    "service file at home": lambda place, secret: {
+        "HOME": str(_service(place, f"password = {secret}").parent)
+    },
+    "the system's service file": lambda place, secret: {
+        "PGSYSCONFDIR": str(_service(place, f"password={secret}").rename(place / "pg_service.conf").parent)
+    },
+    "password file": lambda place, secret: {"PGPASSFILE": str(_passfile(place, secret))},
+    "password file at home": lambda place, secret: {"HOME": str(_passfile(place, secret).parent)},
+    "password file that a connection string names": lambda place, secret: {
+        "SHOP": f"host=db passfile='{_passfile(place, secret)}'"
+    },
+    "password file that a URL names": lambda place, secret: {
+        "SHOP": f"postgresql://db/shop?passfile={quote_plus(str(_passfile(place, secret)))}"
+    },
+    "password file that a service names": lambda place, secret: {
+        "PGSERVICEFILE": str(_service(place, f"passfile={_passfile(place, secret)}"))
+    },
+}
+
+
+@pytest.mark.parametrize("kept", IN_FILES)
+@pytest.mark.parametrize("secret", PASSWORDS)
+def test_it_is_known_by_the_file_that_libpq_reads(tmp_path: Path, secret: str, kept: str) -> None:
+    environ = IN_FILES[kept](tmp_path, secret)
+    assert credentials.known(environ) == (secret,)
+    assert credentials.blanked(f"it is {secret!r}", environ).startswith("it is ")
+    assert credentials.BLANK in credentials.blanked(f"it is {secret!r}", environ)
+
+
+def test_files_that_are_not_there_or_no_files_are_no_trouble(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    for path in (tmp_path / "gone", tmp_path, tmp_path / "binary", "\0"):
+        environ = {"PGPASSFILE": str(path), "PGSERVICEFILE": str(path), "HOME": str(tmp_path)}
+        assert credentials.known(environ) == ()
 
 
 @pytest.mark.parametrize("spelled", SPELLED)

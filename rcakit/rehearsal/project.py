@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rcakit.errors import ProjectError
 from rcakit.replay import environment
@@ -62,9 +61,7 @@ def ask(
             f"the project could not be asked on the copy: {type(error).__name__}",
             hint="see that `manage.py check` passes with that interpreter",
         ) from None
-    lines: list[dict[str, Any]] = [
-        django_live.without_secrets(json.loads(line)) for line in done.stdout.splitlines()
-    ]
+    lines = django_live.told(done.stdout)
     if not lines or lines[-1]["kind"] != "end":
         raise django_live._silent(interpreter, done.returncode)
     for line in lines:

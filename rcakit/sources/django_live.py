@@ -36,7 +36,7 @@ OWN = (
 )
 OLDEST_PYTHON = (3, 8)
 
-Line = Mapping[str, Any]
+Line = dict[str, Any]
 
 
 def read(project: Path, *, settings: str | None, python: str | None, timeout: float = 120) -> Declared:
@@ -51,7 +51,7 @@ def read(project: Path, *, settings: str | None, python: str | None, timeout: fl
     module = settings_module(project, settings)
     interpreter = find_python(project, python)
     code, answer = _run([interpreter, str(PROBE), module], project, timeout)
-    lines = _lines(answer)
+    lines = told(answer)
     failure = next((line for line in lines if line["kind"] == "error"), None)
     if failure is not None:
         raise _failed(failure, module, interpreter)
@@ -133,19 +133,29 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _lines(answer: bytes) -> list[Line]:
-    lines: list[Line] = []
+def told(answer: bytes) -> list[Line]:
+    """What the project's process said, without secrets, up to where it was cut off."""
+    found: list[Line] = []
+    environ = dict(os.environ)
     for text in answer.splitlines():
         try:
-            lines.append(without_secrets(json.loads(text)))
+            line = heard(text, environ)
         except ValueError:
-            return lines  # cut off in the middle: the missing "end" tells
-    return lines
+            return found  # cut off in the middle: the missing "end" tells
+        found += [line] if line else []
+    return found
 
 
-def without_secrets(line: dict[str, Any], environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What the project's process told. The words of an exception are the project's own, and may hold what its settings
-    hold; what `environ` (None: this process's own) knows for a password is blanked in all of them."""
+def heard(text: bytes, environ: dict[str, str]) -> Line | None:
+    """One line that the project's process says, without secrets. Raises ValueError when it is cut off.
+
+    What `environ` knows for a password is blanked in all of it; the words of an exception are the project's own, and
+    withheld when they look like one. The settings' own secrets come first: None, and `environ` knows them too.
+    """
+    line: Line = json.loads(text)
+    if line["kind"] == "secrets":
+        environ.update({f"{name} {at}": value for at, (name, value) in enumerate(line["settings"])})
+        return None
     words = {key: withheld(line[key]) for key in ("error", "reason") if isinstance(line.get(key), str)}
     return blanked({**line, **words}, environ)
 
@@ -153,7 +163,7 @@ def without_secrets(line: dict[str, Any], environ: Mapping[str, str] | None = No
 # ------------------------------------------------------------------ failures
 
 
-def _failed(line: Line, module: str, interpreter: str) -> ProjectError:
+def _failed(line: Mapping[str, Any], module: str, interpreter: str) -> ProjectError:
     """What the probe said went wrong, as a sentence with its remedy."""
     stage = line["stage"]
     if stage == "no-django":

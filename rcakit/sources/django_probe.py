@@ -339,6 +339,24 @@ def _sensitive(items: Iterable[Any], depth: int = 4) -> Iterator[str]:
                 yield value
 
 
+def settings_secrets(settings: Any) -> list[Any]:
+    """[name, value] of the settings that hold a password or a key, or may: the parent blanks them in all it is told."""
+    given = vars(getattr(settings, "_wrapped", settings))  # asked by name, Django refuses an empty SECRET_KEY
+    return [pair for name, value in given.items() if name.isupper() for pair in _texts(name, value)]
+
+
+def _texts(name: str, value: Any, depth: int = 4) -> Iterator[Any]:
+    kind = type(value)
+    if depth and issubclass(kind, dict):
+        for key, part in value.items():
+            yield from _texts(str(key), part, depth - 1)
+    elif depth and issubclass(kind, (list, tuple)):
+        for part in value:
+            yield from _texts(name, part, depth - 1)
+    elif issubclass(kind, str) and (SENSITIVE.search(name) or "://" in value or "password" in value):
+        yield [name, value]
+
+
 @contextmanager
 def stage(name: str, places: Places) -> Iterator[None]:
     """Project code runs inside, and may raise anything at all: every failure becomes a `Stop`."""
@@ -742,6 +760,7 @@ def run(emit: Emit, module: str) -> None:
     with stage("settings", places):
         settings = import_module("django.conf").settings
         settings.INSTALLED_APPS  # noqa: B018  loads the module
+    emit("secrets", settings=settings_secrets(settings))
     with stage("setup", places):
         refuse_connections(emit, places)
         django.setup()

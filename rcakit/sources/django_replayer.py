@@ -28,9 +28,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator  # noqa: UP035  Python 3.8
 
 if TYPE_CHECKING:
-    from rcakit.sources.django_probe import NEWEST, OLDEST, Migrations, Places, Stop, describe, stage
+    from rcakit.sources.django_probe import (
+        NEWEST,
+        OLDEST,
+        Migrations,
+        Places,
+        Stop,
+        describe,
+        settings_secrets,
+        stage,
+    )
 else:  # the script's own directory leads sys.path
-    from django_probe import NEWEST, OLDEST, Migrations, Places, Stop, describe, stage
+    from django_probe import NEWEST, OLDEST, Migrations, Places, Stop, describe, settings_secrets, stage
 
 Fact = Dict[str, Any]  # noqa: UP006  evaluated by Python 3.8
 LONGEST = 20000
@@ -550,6 +559,7 @@ def run(talk: Talk, module: str) -> None:
     with stage("settings", places):
         settings = import_module("django.conf").settings
         aliases = list(databases(settings))
+    talk.tell("secrets", settings=settings_secrets(settings))
     order = talk.ask(
         "project",
         databases=aliases,

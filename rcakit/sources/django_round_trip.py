@@ -17,10 +17,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rcakit.sources.django_probe import Places, Stop, describe, stage
+    from rcakit.sources.django_probe import Places, Stop, describe, settings_secrets, stage
     from rcakit.sources.django_replayer import databases, only_scratch, point, refuse_elsewhere
 else:  # the script's own directory leads sys.path
-    from django_probe import Places, Stop, describe, stage
+    from django_probe import Places, Stop, describe, settings_secrets, stage
     from django_replayer import databases, only_scratch, point, refuse_elsewhere
 
 
@@ -108,6 +108,7 @@ def run(channel: Any, module: str, order: Any) -> None:
     with stage("settings", places):
         settings = import_module("django.conf").settings
         order["names"] = {each["alias"]: order["database"] for each in databases(settings)}
+    tell(channel, "secrets", settings=settings_secrets(settings))
     with stage("setup", places):
         only_scratch(order)
         point(settings, order)
