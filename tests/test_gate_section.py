@@ -31,7 +31,7 @@ def test_a_proof_is_shown_fault_by_fault(demo_case: Case) -> None:
     assert "Without a fault (the project as it is) the gate is green." in shown
     assert "adm.&lt;t&gt;" in shown
     assert "verify_schema_placement</td>" in shown
-    assert '<b class="chip error">green</b>' in shown
+    assert "<b class=error>green</b>" in shown
     assert "nobody</td>" in shown
     assert "cannot have them: shadowed-name." in shown
     assert "was not tried" not in shown

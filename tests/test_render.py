@@ -42,17 +42,18 @@ SECTIONS += ["questions", "provenance", "verdict"]
 VOID = {"meta", "img", "br", "hr", "wbr"}
 CELLS = {"td", "th"}
 ENDS = {
-    "td": CELLS,
-    "th": CELLS,
-    "thead": {"caption"},
-    "tr": {*CELLS, "tr"},
-    "tbody": {*CELLS, "tr", "thead"},
-    "li": {"li"},
-    "dt": {"dt", "dd"},
-    "dd": {"dt", "dd"},
+    "td": {*CELLS, "p"},
+    "th": {*CELLS, "p"},
+    "thead": {"caption", "p"},
+    "tr": {*CELLS, "tr", "p"},
+    "tbody": {*CELLS, "tr", "thead", "p"},
+    "li": {"li", "p"},
+    "dt": {"dt", "dd", "p"},
+    "dd": {"dt", "dd", "p"},
+    **{name: {"p"} for name in ("p", "div", "details", "dl", "figure", "h3", "pre", "table", "ul", "ol")},
 }
 """What a start tag ends without an end tag: https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
-OPTIONAL = {*ENDS, "thead", "caption"}
+OPTIONAL = {"td", "th", "thead", "tr", "tbody", "caption", "li", "dt", "dd", "p"}
 
 
 class Reader(HTMLParser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from casefixture import HOSTILE, make_case
 
 from rcakit.case import Case, open_case
 from rcakit.counterfactual import Matrix, Trial
+from rcakit.facts import Migration
 from rcakit.ledger import Back, Branch, Ledger, Notice, Step
 from rcakit.ledger.diff import Change
 from rcakit.report import params, replay_figures, runs
@@ -57,6 +59,8 @@ def test_the_incident_report_has_the_replay_when_it_is_asked_for(demo_case: Case
     assert "kept it silent</b> but did not cause it" in text
     assert "Not replayed" not in text
     assert run.exit_code == 1
+    assert len(text.encode()) < 400_000
+    assert len(re.sub(r"data:image/[^\"]+", "", text).encode()) < 80_000
 
 
 # ------------------------------------------------------------------ by hand
@@ -89,9 +93,13 @@ def hostile(evil: str) -> Any:
         Row(World("x", "y"), 1, None, "fails", 0, f"error{evil}"),
     )
     table = Truth(silent.migration, (verdict.guard,), rows, f"It never works{evil}.")
-    return SimpleNamespace(
-        **{**vars(make_case(hostile=bool(evil))), "replayed": ledger, "matrix": matrix, "worlds": (table,)}
+    case = make_case(hostile=bool(evil))
+    own = tuple(
+        Migration("shop", step.migration.partition(".")[2], None) for step in (changed, silent, failed)
     )
+    declared = replace(case.accounts.declared, migrations=own)
+    found = {"replayed": ledger, "matrix": matrix, "worlds": (table,)}
+    return SimpleNamespace(**{**vars(case), **found, "accounts": replace(case.accounts, declared=declared)})
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -136,6 +144,24 @@ def test_the_ledger_tells_what_was_wrong_and_folds_the_rest() -> None:
     assert "Ways back that do not lead back" in text
     assert "careful" in text
     assert "<details" in text
+
+
+def test_of_installed_packages_it_tells_what_each_migration_came_to() -> None:
+    case = hostile("")
+    case.accounts = replace(case.accounts, declared=replace(case.accounts.declared, migrations=()))
+    text = replay.ledger(case).text
+    assert "Those of installed packages <small>1 application</small>" in text
+    assert "<td>0001: 9 changes</td>" in text
+    assert "Migrations that did not do what they say <small>2 migrations</small>" in text
+
+
+def test_the_matrix_tells_an_end_once() -> None:
+    case = hostile("")
+    same = replace(case.matrix.trials[2], undone=("C1", "C2"))
+    case.matrix = replace(case.matrix, trials=(*case.matrix.trials, same))
+    text = replay.matrix(case).text
+    assert text.count("stops at shop.0002: x") == 1
+    assert "stops at the same as with C2 undone" in text
 
 
 def test_the_matrix_says_what_each_cause_was() -> None:

@@ -245,7 +245,9 @@ def _depth(document: bytes) -> int:
 
 
 def _too_deep() -> SqlError:
-    return SqlError("the SQL is nested too deeply to be analysed", hint="split the statement into simpler ones")
+    return SqlError(
+        "the SQL is nested too deeply to be analysed", hint="split the statement into simpler ones"
+    )
 
 
 # ------------------------------------------------------------------ places

@@ -88,7 +88,7 @@ def code(text: object) -> Html:
 
 def chip(kind: str, text: str) -> Html:
     """A status: the style sheet puts a glyph before the word. kind: error warning note good unknown quiet."""
-    return tag("b", text, class_=f"chip {kind}")
+    return tag("b", text, class_=kind)
 
 
 def when(moment: datetime) -> Html:

@@ -20,7 +20,8 @@ def style(name: str = "report") -> str:
     """A style sheet without comments, and without the space that means nothing: it travels in every page."""
     text = (_TEMPLATE / f"{name}.css").read_text(encoding="utf-8")
     lines = re.sub(r"\s*\n\s*|/\*.*?\*/", "", text, flags=re.DOTALL)
-    return re.sub(r" ?([{};]) ?|(?<=[a-z]): ", lambda found: found[1] or ":", lines)
+    tight = re.sub(r" ?([{};,]) ?|(?<=[a-z]): ", lambda found: found[1] or ":", lines)
+    return tight.replace(";}", "}")
 
 
 def page(title: str, *content: object) -> str:

@@ -125,7 +125,10 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code =
 
 _SOURCE = re.compile(r"<!--code-->(.*?)<!--else-->(.*?)<!--end-->", re.DOTALL)
 """What `html.source` marked; a mark in foreign markup would have been taken out with all its comments."""
-_OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|caption|li|dt|dd)>")
+_OPTIONAL = re.compile(
+    r"</(?:td|th|tr|thead|tbody|caption|li|dt|dd)>"
+    r"|</p>(?=<(?:p|div|details|dl|figure|h[1-6]|pre|table|ul|ol)\b|</(?:td|th|div|details|section|article)>)"
+)
 """End tags that HTML lets one leave out, a tenth of a page of tables; text cannot hold them, it is escaped.
 https://html.spec.whatwg.org/multipage/syntax.html#optional-tags"""
 

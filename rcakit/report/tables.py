@@ -180,6 +180,8 @@ def _answer(item: Evidence, limit: int) -> Html:
     source = f"evidence/{item.id}.csv"
     if not limit:
         return tag("p", "The rows are in ", code(source), " beside this page.")
+    if item.row_count == len(item.columns) == len(item.rows) == 1:
+        return tag("p", f"Answer to {item.id}: {item.columns[0]} is ", tag("b", Html(cell(item.rows[0][0]))))
     style = Style(f"Answer to {item.id}", limit, item.row_count, head=False, source=source)
     return table(item.columns, islice(item.rows, limit), style)
 

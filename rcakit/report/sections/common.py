@@ -49,6 +49,11 @@ def anchors(case: Case) -> dict[int, str]:
     return result
 
 
+def anchor(place: str, to: str = "") -> Html:
+    """The place of a finding, which leads to itself: to be copied; or to where it is told."""
+    return tag("a", place, id=place, href=f"#{to or place}")
+
+
 def refs(ids: Iterable[str], limit: int = 4) -> Html:
     """Links to evidence in order: E3, E5; more than `limit` are counted."""
     order = sorted(ids, key=lambda id_: (len(id_), id_))
@@ -61,6 +66,33 @@ def refs(ids: Iterable[str], limit: int = 4) -> Html:
 def symptoms(case: Case) -> list[Finding]:
     """Findings, notes apart, about the database as it is now."""
     return list(causes.symptoms(case.findings))
+
+
+def alike(rows: Sequence[Finding], caption: str, where: Html) -> Html | None:
+    """Findings that say the same of their own names, each of which stands elsewhere in the page: `where` tells.
+
+    None where they do not say the same, or are too few or too many for the page to show each.
+    """
+    if not FOLD < len(rows) <= tables.LIMIT or tables.apart([row.message for row in rows]) is None:
+        return None
+    if len({row.severity for row in rows}) > 1 or not _advise_alike(rows):
+        return None
+    said = join(rows[0].message, ". The others say it of their own names; ", where, ".")
+    evidence = refs({each for row in rows for each in row.evidence})
+    weight = tag("p", "All: ", chip(rows[0].severity, rows[0].severity), " · Evidence: ", evidence)
+    return details(f"{caption}: {plural(len(rows), 'finding')}", _first(said), weight, _act(rows))
+
+
+def _first(said: Html) -> Html:
+    return tag("p", tag("b", "The first: "), said)
+
+
+def _act(rows: Sequence[Finding]) -> Html:
+    return tag("p", tag("b", "What to do: "), _hint(rows), class_="hint")
+
+
+def _advise_alike(rows: Sequence[Finding]) -> bool:
+    return len(rows) > 1 and all(tables.alike(row.hint, rows[0].hint) is not None for row in rows)
 
 
 def findings(case: Case, rows: Sequence[Finding], caption: str) -> Html:
@@ -82,7 +114,7 @@ def _called(group: Sequence[Finding], many: set[str], caption: str) -> str:
 def _findings(places: Mapping[int, str], rows: Sequence[Finding], caption: str) -> Html:
     """One table. What all say in the same words, but for names, is said once: in the words of the first."""
     own = tables.apart([row.message for row in rows]) if len(rows) > FOLD else None
-    shared = len(rows) > 1 and all(tables.alike(row.hint, rows[0].hint) is not None for row in rows)
+    shared = _advise_alike(rows)
     hints: dict[str, str] = {}
 
     def advised(row: Finding) -> Html:
@@ -93,7 +125,7 @@ def _findings(places: Mapping[int, str], rows: Sequence[Finding], caption: str) 
         return row.message if shared else join(row.message, advised(row))
 
     columns: dict[str, Callable[[Finding], object]] = {
-        "Finding": lambda row: tag("a", places[id(row)], id=places[id(row)], href=f"#{places[id(row)]}"),
+        "Finding": lambda row: anchor(places[id(row)]),
         "Severity": lambda row: chip(row.severity, row.severity),
         "Object": lambda row: code(row.object),
         "What": said,
@@ -103,10 +135,10 @@ def _findings(places: Mapping[int, str], rows: Sequence[Finding], caption: str) 
     note = Html("")
     if own and shared:
         words = dict(zip(map(id, rows), own, strict=True))
-        columns["What"] = lambda row: " · ".join(words[id(row)])
+        columns["What"] = lambda row: " · ".join(word for word in words[id(row)] if word != row.object)
         columns = {{"What": "Its names"}.get(name, name): value for name, value in columns.items()}
-        note = tag("p", tag("b", "The first: "), rows[0].message, ". The others say it of their own names.")
+        note = _first(join(rows[0].message, ". The others say it of their own names."))
     wide = frozenset({"What"})
     style = tables.Style(caption, cards=True, noun="finding", wide=wide, source="evidence/findings.csv")
-    below = tag("p", tag("b", "What to do: "), _hint(rows), class_="hint") if shared else Html("")
+    below = _act(rows) if shared else Html("")
     return join(note, tables.records(rows, style, columns), below)

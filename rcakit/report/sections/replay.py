@@ -6,12 +6,11 @@ Without a replay each says so in one line.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
-from rcakit.counterfactual import describe
 from rcakit.report import replay_figures, tables
-from rcakit.report.html import Html, breakable, chip, code, details, join, tag
+from rcakit.report.html import Html, between, breakable, chip, code, details, join, tag
 from rcakit.report.replay_figures import WORDS, WRONG
 from rcakit.report.sections import common
 
@@ -79,6 +78,7 @@ def ledger(case: Case) -> Html:
     found = case.replayed
     if found is None:
         return _not_replayed()
+    own = {each.label for each in case.accounts.declared.migrations if each.first_party}
     amiss = [step for step in found.steps if step.kind in WRONG or step.idle]
     rest = [step for step in found.steps if step not in amiss]
     parts = [_told(found), replay_figures.ledger(found)]
@@ -89,7 +89,7 @@ def ledger(case: Case) -> Html:
     )
     if rest:
         what = common.plural(len(rest), "migration")
-        parts.append(details(f"{what} that did what they say", _steps(rest, "The other migrations")))
+        parts.append(details(f"{what} that did what they say", _as_they_say(rest, own)))
     return join(*parts, _notices(found), _ways_back(found))
 
 
@@ -101,6 +101,34 @@ def _told(found: Ledger) -> Html:
         f"{common.plural(len(found.steps), 'migration')} run one by one on PostgreSQL {found.server_version} "
         f"with {found.framework}, in {found.seconds:.1f} s: {said}.",
     )
+
+
+def _as_they_say(steps: Sequence[Step], own: Container[str]) -> Html:
+    """The project's own in full; of the packages it installs, what each migration came to."""
+    ours = [step for step in steps if step.migration in own]
+    theirs: dict[str, list[Step]] = {}
+    for step in steps:
+        if step.migration not in own:
+            theirs.setdefault(step.migration.partition(".")[0], []).append(step)
+    return join(
+        _steps(ours, "The project's other migrations") if ours else "", _packages(list(theirs.items()))
+    )
+
+
+def _packages(groups: Sequence[tuple[str, list[Step]]]) -> Html:
+    columns: dict[str, Callable[[tuple[str, list[Step]]], object]] = {
+        "Application": lambda row: row[0],
+        "Migrations": lambda row: join(*between([_briefly(step) for step in row[1]], " · ")),
+        "Seconds": lambda row: f"{sum(step.seconds for step in row[1]):.3f}",
+    }
+    style = tables.Style("Those of installed packages", limit=None, noun="application", cards=True)
+    return tables.records(groups, style, columns) if groups else Html("")
+
+
+def _briefly(step: Step) -> Html:
+    number = common.plural(len(step.changes), "change")
+    name = step.migration.partition(".")[2]
+    return join(breakable(name), ": ", number if step.kind == "changed" else WORDS[step.kind])
 
 
 def _steps(steps: Sequence[Step], caption: str) -> Html:
@@ -246,7 +274,8 @@ def matrix(case: Case) -> Html:
             "There is no misplaced table with a cause that could be undone: nothing was tried."
         )
     causes = [undo.cause for undo in found.undos]
-    rows = [_trial(trial, causes) for trial in found.trials]
+    ends: dict[str, Trial] = {}
+    rows = [_trial(trial, causes, ends.setdefault(trial.stopped, trial)) for trial in found.trials]
     columns = [*causes, "Symptom", "In place", "Reached", "How it ended"]
     style = tables.Style(
         "Causes undone, each row a replay of its own", limit=None, noun="replay", head=False, cards=True
@@ -261,14 +290,20 @@ def matrix(case: Case) -> Html:
     )
 
 
-def _trial(trial: Trial, causes: Sequence[str]) -> list[object]:
+def _trial(trial: Trial, causes: Sequence[str], first: Trial) -> list[object]:
+    """`first` is the first trial that stopped as this one did: where it stopped is said there."""
+    stops = trial.stopped if first is trial else f"the same as with {_named(first)}"
     return [
         *(chip("good", "undone") if cause in trial.undone else "as it was" for cause in causes),
         chip("error", "there") if trial.symptom else chip("good", "gone"),
         f"{trial.placed} of {trial.total}",
         f"{trial.reached} of {trial.total}",
-        f"stops at {trial.stopped}" if trial.stopped else _silent(trial),
+        f"stops at {stops}" if trial.stopped else _silent(trial),
     ]
+
+
+def _named(trial: Trial) -> str:
+    return f"{common.listed(trial.undone)} undone" if trial.undone else "nothing undone"
 
 
 def _silent(trial: Trial) -> object:
@@ -310,7 +345,6 @@ def _verdicts(causes: Sequence[Cause], found: Matrix) -> Html:
         "Sufficient": lambda row: "yes" if found.sufficient(row.id) else "no",
         "Necessary": lambda row: "yes" if found.necessary(row.id) else "no",
         "What it was": lambda row: _role(row, found),
-        "With it alone undone": lambda row: describe(found.trial(row.id)),
     }
     rows = [[value(row) for value in columns.values()] for row in causes if row.id in tried]
     return tables.table(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rcakit.report import figures, tables
@@ -16,10 +17,11 @@ from rcakit.target import Incident
 if TYPE_CHECKING:
     from rcakit.case import Case
     from rcakit.causes import Cause
-    from rcakit.facts import Dependant
+    from rcakit.facts import Dependant, Finding
     from rcakit.placement import Placement
     from rcakit.timeline import Event
 
+_WRONG = "What is wrong with the database now"
 _VERDICTS = {
     "agrees": "good",
     "wrong schema": "error",
@@ -170,16 +172,27 @@ def _hints(case: Case, role: str) -> Html | None:
 def symptom(case: Case) -> Html:
     """Claimed against found, then each table in all five accounts, then the findings that say so."""
     found = common.symptoms(case)
+    beside = _beside(case, found)
+    said = common.alike(found, _WRONG, Html("each stands beside its table above")) if beside else None
+    if not found:
+        said = common.nothing(
+            "No declared table is missing, misplaced or of another structure than its model."
+        )
     return join(
         _claimed_and_found(case),
         figures.placement(case.placement),
-        five_accounts(case),
-        common.findings(case, found, "What is wrong with the database now")
-        if found
-        else common.nothing(
-            "No declared table is missing, misplaced or of another structure than its model."
-        ),
+        five_accounts(case, beside if said else {}),
+        said or common.findings(case, found, _WRONG),
     )
+
+
+def _beside(case: Case, found: Sequence[Finding]) -> dict[int, Html]:
+    """OID of a misplaced table -> its one finding, where every finding is about one of these; else empty."""
+    places = common.anchors(case)
+    by_name = {row.relation: common.anchor(places[id(row)]) for row in found if row.code == "RK401"}
+    rows = [row.found for row in case.placement if row.verdict != "agrees" and row.found]
+    result = {row.oid: by_name[row.qualified] for row in rows if row.qualified in by_name}
+    return result if len(result) == len(found) == len(by_name) else {}
 
 
 def _claimed_and_found(case: Case) -> Html:
@@ -241,30 +254,34 @@ def _without_effect(case: Case) -> object:
     return join("the effect is absent of ", *(code(label) for label in labels))
 
 
-def five_accounts(case: Case) -> Html:
-    """Each declared table in all five accounts, those on which all agree folded away."""
+def five_accounts(case: Case, findings: Mapping[int, Html] = MappingProxyType({})) -> Html:
+    """Each declared table in all five accounts, those on which all agree folded away; `findings` by the table's OID."""
     amiss = [row for row in case.placement if row.verdict != "agrees"]
     agree = [row for row in case.placement if row.verdict == "agrees"]
     if not amiss:
         return _accounts(agree, "Every declared table in five accounts")
-    parts = [_accounts(amiss, "Declared tables on whose place the accounts differ")]
+    parts = [_accounts(amiss, "Declared tables on whose place the accounts differ", findings)]
     if agree:
         rest = _accounts(agree, "Declared tables that are where all accounts say")
         parts.append(details(f"{common.plural(len(agree), 'table')} on which all accounts agree", rest))
     return join(*parts)
 
 
-def _accounts(rows: list[Placement], caption: str) -> Html:
-    columns = {
+def _accounts(
+    rows: list[Placement], caption: str, findings: Mapping[int, Html] = MappingProxyType({})
+) -> Html:
+    columns: dict[str, Callable[[Placement], object]] = {
         "Model": _model,
         "Verdict": lambda row: chip(_VERDICTS[row.verdict], row.verdict),
         "Intended": lambda row: code(row.intended.target) if row.intended else "no account of it",
         "Says so": lambda row: row.intended.source if row.intended else "–",
         "Declared": lambda row: code(row.spelling.db_table),
         "Recorded": lambda row: breakable(row.recorded),
-        "Replayed": lambda row: row.replayed,
+        "Replayed": lambda row: "as observed" if row.replayed == str(row.relation) else row.replayed,
         "Observed": lambda row: code(row.relation) if row.relation else "nowhere",
     }
+    if findings:
+        columns["Finding"] = lambda row: findings.get(row.found.oid, "–") if row.found else "–"
     style = tables.Style(caption, cards=True, noun="table", source="evidence/accounts.csv")
     return tables.records(rows, style, columns)
 
@@ -314,12 +331,15 @@ def _dependants(case: Case, affected: set[int]) -> Html:
 
 def _hanging(case: Case, rows: list[Dependant], caption: str) -> Html:
     relations = case.observed.by_oid
+    of_table: dict[int, list[Dependant]] = {}
+    for row in rows:
+        of_table.setdefault(row.relation, []).append(row)
     columns = {
-        "Dependant": lambda row: code(row.dependant),
-        "Kind": lambda row: row.kind,
-        "Hangs on": lambda row: code(relations[row.relation].qualified) if row.relation in relations else "?",
+        "On": lambda own: code(relations[own[0].relation].qualified) if own[0].relation in relations else "?",
+        "Hangs": lambda own: join(*(tag("p", row.kind, " ", code(row.dependant)) for row in own)),
     }
-    return tables.records(rows, tables.Style(caption, noun="dependant", cards=True), columns)
+    style = tables.Style(caption, noun="table", cards=True, source="evidence/")
+    return tables.records(list(of_table.values()), style, columns)
 
 
 def timeline(case: Case) -> Html:

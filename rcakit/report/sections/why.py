@@ -115,6 +115,8 @@ def _query(group: list[Evidence]) -> Html:
     first, *others = group
     if not others:
         return tables.evidence(first, limit=SHOWN)
+    if (line := _in_a_line(first, others)) is not None:
+        return tables.evidence(first, limit=SHOWN, below=line)
     columns = {
         "Query": lambda item: tag("span", item.id, id=item.id),
         "Instead of": lambda item: _words(item, first, 1),
@@ -127,6 +129,23 @@ def _query(group: list[Evidence]) -> Html:
     )
     below = join(tables.records(others, style, columns), _beyond(others[tables.LIMIT :]))
     return tables.evidence(first, limit=SHOWN, below=below)
+
+
+def _in_a_line(first: Evidence, others: Sequence[Evidence]) -> Html | None:
+    """Queries that replace the same words and were answered alike; None where they differ in more."""
+    came = {_came(item) for item in (first, *others)}
+    replaced = {_words(item, first, 1).text for item in others}
+    if len(came) > 1 or len(replaced) > 1:
+        return None
+    shown = [join(tag("span", item.id, id=item.id), " ", _words(item, first, 0)) for item in others]
+    seconds = sum(item.seconds for item in others)
+    instead = Html(replaced.pop())
+    said = f"The same answer, in {seconds:.3f} s, came with other words than "
+    return tag("p", said, instead, ": ", *between(shown, ", "), ".")
+
+
+def _came(item: Evidence) -> str:
+    return str(item.rows if item.row_count == 1 else (item.error, item.row_count, item.id))
 
 
 def _beyond(items: Sequence[Evidence]) -> Html:
@@ -234,11 +253,12 @@ def causes(case: Case) -> Html:
     if not case.causes:
         return common.nothing("No cause could be tied to a symptom.")
     return join(
-        figures.chain(case.causes, len(common.symptoms(case))), *(_cause(case, row) for row in case.causes)
+        figures.chain(case.causes, len(common.symptoms(case))),
+        *(_cause(case, row, case.causes[:n]) for n, row in enumerate(case.causes)),
     )
 
 
-def _cause(case: Case, cause: Cause) -> Html:
+def _cause(case: Case, cause: Cause, before: Sequence[Cause]) -> Html:
     explains = [link if link == "symptom" else tag("a", link, href=f"#{link}") for link in cause.explains]
     rows = {
         "Claim": cause.claim,
@@ -252,10 +272,30 @@ def _cause(case: Case, cause: Cause) -> Html:
         "article",
         tag("h3", tag("span", cause.id, class_="number"), " ", cause.title),
         tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in rows.items())),
-        common.findings(case, cause.findings, f"Findings behind {cause.id}"),
+        _behind(case, cause, before),
         id=cause.id,
         class_=f"cause {cause.role}",
     )
+
+
+def _behind(case: Case, cause: Cause, before: Sequence[Cause]) -> Html:
+    """The findings of a cause; where the symptoms, or those of an earlier cause, are about just the same, each leads
+    to its like.
+    """
+    caption = f"Findings behind {cause.id}"
+    for others in (common.symptoms(case), *(each.findings for each in before)):
+        if list(map(_about, others)) == list(map(_about, cause.findings)):
+            places = common.anchors(case)
+            pairs = zip(cause.findings, others, strict=True)
+            links = [common.anchor(places[id(row)], to=places[id(like)]) for row, like in pairs]
+            where = join("each is about what the finding it leads to is about: ", *between(links, ", "))
+            if said := common.alike(cause.findings, caption, where):
+                return said
+    return common.findings(case, cause.findings, caption)
+
+
+def _about(finding: Finding) -> tuple[object, ...]:
+    return finding.object, finding.where, frozenset(finding.evidence)
 
 
 def factors(case: Case) -> Html:
