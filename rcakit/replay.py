@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote, urlsplit
@@ -115,7 +115,6 @@ def hold(
     play = _Play(server, database, on_step, options)
     try:
         with ExitStack() as stack:
-            play.token = stack.enter_context(_roles(server, options.roles))
             with _started(command, project, server, options.timeout) as child:
                 ledger = play.run(child, stack)
             yield ledger
@@ -322,7 +321,7 @@ class _Play:
         self, server: Server, database: str | None, on_step: OnStep | None, options: Options
     ) -> None:
         self.server, self.database, self.on_step, self.options = server, database, on_step, options
-        self.token = ""
+        self.token = self.first = ""
         self.lost: ScratchError | None = None
         self.steps: list[Step] = []
         self.unread: list[Unread] = []
@@ -341,6 +340,7 @@ class _Play:
         began = time.monotonic()
         with ExitStack() as looking:
             try:
+                self._prepare(stack)
                 for line in child.lines():
                     getattr(self, "_" + line.pop("kind"))(line, child, stack, looking)
                 self._finish(child)
@@ -362,6 +362,11 @@ class _Play:
             not_run=tuple(self.planned[len(self.steps) :]),
             unread=tuple(dict.fromkeys(self.unread)),
         )
+
+    def _prepare(self, stack: ExitStack) -> None:
+        """What nobody has to be asked about, while the interpreter starts."""
+        self.token = stack.enter_context(_roles(self.server, self.options.roles))
+        self.first = self.database or stack.enter_context(self.server.database("replay"))
 
     def _lost(self, child: _Child) -> ScratchError | None:
         """Whether what went wrong is that the server is gone."""
@@ -404,9 +409,7 @@ class _Play:
         )
 
     def _database(self, alias: str, stack: ExitStack) -> str:
-        if alias == "default" and self.database is not None:
-            return self.database
-        return stack.enter_context(self.server.database("replay"))
+        return self.first if alias == "default" else stack.enter_context(self.server.database("replay"))
 
     def _conninfo(self, alias: str) -> str:
         """As the project itself connects, its own `options` included."""
@@ -425,7 +428,7 @@ class _Play:
         child.answer()
 
     def _begin(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
-        finish = self._look(line["touched"])
+        look, add = self._look(line["touched"])
         facts = line["facts"]
         begun = _Begun(
             line["migration"],
@@ -437,8 +440,7 @@ class _Play:
         )
         found = self._guards(begun.migration)
         if found or self.options.reverse:
-            finish()
-            finish = _nothing
+            look()
             self._weigh(begun, found)
         self.count += 1
         if self.on_step:
@@ -446,15 +448,15 @@ class _Play:
         child.at = f"the migration {begun.label}"
         if line["waits"]:
             child.answer()
-        finish()
+        add()
         self.begun = begun
 
     def _done(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
         self._running.done = line
         if self.options.reverse:
-            finish = self._look()
+            add = self._look()[1]
             child.answer()
-            finish()
+            add()
 
     def _reversed(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
         child.at = f"the way back of {line['migration']}"
@@ -476,7 +478,7 @@ class _Play:
         child.answer()
 
     def _settled(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
-        self._look()()
+        self._look()[1]()
         self._alias.settled = True
         child.at = f"the signals after migrating {line['alias']}"
         child.answer()
@@ -498,7 +500,7 @@ class _Play:
     def _finish(self, child: _Child) -> None:
         """A failed migration has no line after it."""
         if self.begun is not None and self.begun.done:
-            self._look()()
+            self._look()[1]()
             self._end()
 
     # ------------------------------------------------------------ looks and steps
@@ -514,12 +516,15 @@ class _Play:
     def _amend(self, back: Back) -> None:
         self.steps[-1] = replace(self.steps[-1], reverse=back)
 
-    def _look(self, signals: Mapping[str, Sequence[int]] | None = None) -> Callable[[], None]:
-        """Begin a look at the database; what is returned ends it and makes the step, while the replayer goes on."""
+    def _look(
+        self, signals: Mapping[str, Sequence[int]] | None = None
+    ) -> tuple[Callable[[], Look], Callable[[], None]]:
+        """Begin a look at the database: what ends it, and what makes its step; both while the replayer goes on."""
         begun, self.begun = self.begun, None
-        if begun is None:
-            return partial(self._tell_signals, self._alias.tracker.begin(_written(signals)))
-        return partial(self._add_step, begun, self._alias.tracker.begin(_written(begun.done.get("touched"))))
+        touched = signals if begun is None else begun.done.get("touched")
+        look = cache(self._alias.tracker.begin(_written(touched)))
+        add = partial(self._tell_signals, look) if begun is None else partial(self._add_step, begun, look)
+        return look, add
 
     def _tell_signals(self, look: Callable[[], Look]) -> None:
         self.before += tuple(each for each in look().changes() if "django_migrations" not in str(each))
@@ -578,7 +583,3 @@ def _written(touched: Mapping[str, Sequence[int]] | None) -> Written | None:
     if touched is None:
         return None
     return {int(oid): (counts[0], counts[1], counts[2]) for oid, counts in touched.items()}
-
-
-def _nothing() -> None:
-    """The end of a look that is over."""

@@ -9,8 +9,9 @@ starts it as ``PYTHON django_replayer.py MODULE`` in the project directory; both
                          and in reverse:  reversed {...}  ->  <- {}  reapplied {...}  ->  <- {}
     settled {alias}  ->  <- {}   signals {alias}  ->  <- {}   and at last   end
 
-Whoever reads `begin`, `reversed`, `reapplied` or `signals` may look at the database until it answers: no transaction is
-open then. A `begin` that does not wait has nothing to look at: no catalog was written since the last one. Every alias
+Whoever reads `begin`, `reversed`, `reapplied` or `signals` may look at the database until it answers: nothing is
+written before. After `begin` Django goes on all the same, with what it does in memory, until the migration's first
+operation is let at the database. A `begin` that does not wait has nothing to look at: no catalog was written since the last one. Every alias
 of DATABASES is pointed at the scratch server before the applications are loaded; when one still leads elsewhere,
 nothing is run. The project's code is not caged: what it does beyond its databases, it does.
 https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
@@ -58,6 +59,8 @@ class Talk:
     """The two pipes to the parent."""
 
     def __init__(self) -> None:
+        self.owed = False
+        self.waited = 0.0
         self.channel = os.fdopen(os.dup(1), "w", encoding="ascii")
         self.orders = os.fdopen(os.dup(0), encoding="utf-8")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -72,8 +75,24 @@ class Talk:
         self.channel.flush()
 
     def ask(self, kind: str, **facts: Any) -> Any:
-        """Tell, then wait for the answer. The parent's end is our end."""
+        """Tell, then wait for the answer."""
         self.announce(kind, **facts)
+        return self.hear()
+
+    def ask_early(self, kind: str, **facts: Any) -> None:
+        """Tell, and wait in `settle` for the answer, which must come before anything is written."""
+        self.announce(kind, **facts)
+        self.owed = True
+
+    def settle(self) -> None:
+        """Hear the answer that is owed, if any; `waited` are the seconds that this took in all."""
+        if self.owed:
+            self.owed, began = False, time.perf_counter()
+            self.hear()
+            self.waited += time.perf_counter() - began
+
+    def hear(self) -> Any:
+        """The next answer. The parent's end is our end."""
         answer = self.orders.readline()
         if not answer:
             os._exit(1)
@@ -184,8 +203,8 @@ def refusing(connect: Any, parse: Any, host: str) -> Any:
 class Watch:
     """What one connection sends and is told, and how many tuples of each catalog it wrote."""
 
-    def __init__(self, connection: Any, order: Fact) -> None:
-        self.connection = connection
+    def __init__(self, connection: Any, order: Fact, talk: Talk) -> None:
+        self.connection, self.talk = connection, talk
         self.paused = True
         self.operation: Any = None
         self.statements: list[Any] = []
@@ -227,6 +246,7 @@ class Watch:
             self.notices.append([self.operation, severity, message])
 
     def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        self.talk.settle()
         self.listen()
         if self.paused:
             return execute(sql, params, many, context)
@@ -294,16 +314,19 @@ WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
   AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_largeobject_metadata')
 """
 COUNTERS = """
-SELECT o::int8,
-    pg_stat_get_tuples_inserted(o) + pg_stat_get_xact_tuples_inserted(o),
-    pg_stat_get_tuples_updated(o) + pg_stat_get_xact_tuples_updated(o),
-    pg_stat_get_tuples_deleted(o) + pg_stat_get_xact_tuples_deleted(o)
-FROM unnest('{oids}'::oid[]) AS o
-WHERE pg_stat_get_tuples_inserted(o) + pg_stat_get_xact_tuples_inserted(o)
-    + pg_stat_get_tuples_updated(o) + pg_stat_get_xact_tuples_updated(o)
-    + pg_stat_get_tuples_deleted(o) + pg_stat_get_xact_tuples_deleted(o) > 0
+SELECT * FROM (
+    SELECT o::int8,
+        pg_stat_get_tuples_inserted(o) + pg_stat_get_xact_tuples_inserted(o) AS i,
+        pg_stat_get_tuples_updated(o) + pg_stat_get_xact_tuples_updated(o) AS u,
+        pg_stat_get_tuples_deleted(o) + pg_stat_get_xact_tuples_deleted(o) AS d
+    FROM unnest('{oids}'::oid[]) AS o
+    OFFSET 0
+) c WHERE i + u + d > 0
 """
-"""Flushed counts plus this session's own that are not: their sum does not depend on when PostgreSQL flushes."""
+"""Flushed counts plus this session's own that are not: their sum does not depend on when PostgreSQL flushes.
+
+OFFSET keeps the planner from asking for each of them twice: this is run once a migration, and never prepared.
+"""
 ROWS = """
 SELECT c.oid::int8,
     pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_inserted(c.oid),
@@ -354,6 +377,18 @@ def is_free(operation: Any) -> bool:
     )
 
 
+def is_djangos(migration: Any) -> bool:
+    """Whether nothing but Django's own code runs before an operation is let at the database."""
+    base = import_module("django.db.migrations").Migration
+    return type(migration).apply is base.apply and all(map(is_djangos_operation, migration.operations))
+
+
+def is_djangos_operation(operation: Any) -> bool:
+    parts = (getattr(operation, side, None) or () for side in ("database_operations", "state_operations"))
+    own = type(operation).__module__.startswith("django.")
+    return own and all(is_djangos_operation(part) for side in parts for part in side)
+
+
 class Tracked:
     """One migration's operations, with what each wrote; lasts for one application of it."""
 
@@ -378,6 +413,7 @@ class Tracked:
 
     def tracked(self, group: int, original: Any) -> Any:
         def run(*args: Any, **options: Any) -> Any:
+            self.watch.talk.settle()
             outcome = self.outcomes[group]
             wrote = self.watch.wrote if group else self.watch.wrote_by_now
             before = wrote() if outcome["free"] else None
@@ -399,7 +435,7 @@ class Replay:
 
     def __init__(self, connection: Any, talk: Talk, order: Fact, places: Places) -> None:
         self.connection, self.talk, self.order, self.places = connection, talk, order, places
-        self.watch = Watch(connection, order)
+        self.watch = Watch(connection, order, talk)
         self.reader = Migrations(talk.tell, places)
         self.mark = self.watch.wrote()
         self.touched: Any = None
@@ -443,7 +479,8 @@ class Replay:
         before = state.clone() if self.order["reverse"] else None
         free = any(is_free(operation) for operation in migration.operations)
         waits = free or self.order["reverse"] or self.touched != {}
-        (self.talk.ask if waits else self.talk.announce)(
+        early = before is None and is_djangos(migration)
+        (self.talk.announce if not waits else self.talk.ask_early if early else self.talk.ask)(
             "begin",
             waits=waits,
             alias=self.connection.alias,
@@ -481,7 +518,7 @@ class Replay:
 
     def once(self, migration: Any, act: Callable[[], Any]) -> Any:
         """(what to tell, the value of `act`, its error). A migration is the project's code: it may raise anything."""
-        watch = self.watch
+        watch, waited = self.watch, self.talk.waited
         before, began, value, failure = watch.wrote_by_now(), time.perf_counter(), None, None
         watch.paused = False
         with Tracked(watch, migration) as tracked:
@@ -491,7 +528,8 @@ class Replay:
                 failure = error
             finally:
                 watch.paused = True
-        seconds = time.perf_counter() - began
+        self.talk.settle()  # no operation had anything to do with the database
+        seconds = time.perf_counter() - began - (self.talk.waited - waited)
         told = {
             "migration": label(migration),
             "seconds": seconds,
