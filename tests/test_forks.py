@@ -23,6 +23,7 @@ from papermill.engines import papermill_engines
 
 from rcakit.report import forks
 from rcakit.report.engine import Engine
+from rcakit.report.fork_template import NOTEBOOKS
 from rcakit.report.forks import Template
 
 pytestmark = pytest.mark.skipif(not forks.POSSIBLE, reason="this system forks no kernels")
@@ -167,6 +168,57 @@ threading.Thread(target=work).start()
         assert {name: (tmp_path / name).stat().st_size > 0 for name in names} == dict.fromkeys(names, True)
         for name in names:
             (tmp_path / name).unlink()
+
+
+def test_a_kernel_says_that_it_ends_before_it_closes_what_says_so(template: Template, tmp_path: Path) -> None:
+    """Else its last words wait for a thread that is about to end, and in the end it is killed."""
+    late = f"""
+import atexit, pathlib, sys, threading
+from ipykernel.kernelapp import IPKernelApp
+kernel = IPKernelApp.instance()
+def late(thread=threading.current_thread, talker=kernel.control_thread, publisher=kernel.iopub_thread.thread, flush=sys.stdout.flush):
+    if thread() is talker:
+        publisher.join(0.5)
+    flush()
+def closing(talker=kernel.control_thread, told=pathlib.Path({str(tmp_path / "talking")!r})):
+    told.write_text(str(talker.is_alive()))
+sys.stdout.flush = late
+atexit.register(closing)
+"""
+    run(tmp_path / "out.ipynb", template, late)
+    assert (tmp_path / "talking").read_text() == "False"
+
+
+@pytest.mark.parametrize(
+    ("names", "imported"),
+    [
+        ("import psycopg", {"psycopg"}),
+        ("import matplotlib.pyplot as plt, pandas as pd", {"matplotlib", "pandas"}),
+        ("1 + 1", set()),
+        ("from rcakit import open_case", set(NOTEBOOKS)),
+    ],
+)
+def test_a_template_imports_what_its_notebooks_name(tmp_path: Path, names: str, imported: set[str]) -> None:
+    path = tmp_path / "one.ipynb"
+    nbformat.write(notebook(names), path)
+    with forks.warmed([str(path)]) as template:
+        look = f"import sys; [name for name in {list(NOTEBOOKS)} if name in sys.modules]"
+        assert set(eval(text(run(tmp_path / "out.ipynb", template, look)[0]))) >= imported  # noqa: S307
+        assert template is not None
+        assert set(template.packages) == imported
+
+
+def test_notebooks_that_come_with_rcakit_want_all_packages() -> None:
+    for notebooks in ([], ["10_incident_report"]):
+        with forks.warmed(notebooks) as template:
+            assert template is not None
+            assert set(template.packages) == set(NOTEBOOKS)
+
+
+def test_a_template_that_is_not_needed_any_more_ends_while_it_imports() -> None:
+    template = Template()
+    template.close()
+    assert template.exit_status == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,14 @@ def test_notebooks_times_values_each_with_a_report(tmp_path: Path) -> None:
     assert list(tmp_path.glob("out/*/.*.part")) == []
 
 
+@pytest.mark.skipif(not forks.POSSIBLE, reason="this system forks no kernels")
+def test_a_single_run_s_kernel_is_forked_too(tmp_path: Path) -> None:
+    parent = "import os, pathlib; pathlib.Path(f'/proc/{os.getppid()}/cmdline').read_text().split(chr(0))[2]"
+    done = spawn("run", notebook(tmp_path / "n.ipynb", parent), "--out", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert shown(tmp_path / done.out.strip(), -1) == "'rcakit.report.fork_template'"
+
+
 def test_what_cannot_begin_keeps_all_from_beginning(tmp_path: Path) -> None:
     good = notebook(tmp_path / "good.ipynb", "1")
     done = spawn("run", good, "--each", "n=1", "--each", "n=x", "--out", "out", cwd=tmp_path)
@@ -78,8 +86,9 @@ def test_where_runs_cannot_be_forked_they_are_made_here_in_their_order(
     else:
         monkeypatch.setattr(many, "threads", lambda: 2)
     path = notebook(tmp_path / "n.ipynb", "import os; (n, os.getppid())")
-    jobs = [runs.prepare(path, {"n": n}, Options()) for n in (3, 1)]
-    ended = list(many.execute(jobs, tmp_path / "out", at_once=2))
+    with forks.warmed([str(path)]) as template:
+        jobs = [runs.prepare(path, {"n": n}, Options(template=template)) for n in (3, 1)]
+        ended = list(many.execute(jobs, tmp_path / "out", at_once=2))
     made = [run for _, run in ended if isinstance(run, Run)]
     said = [eval(shown(run.report, -1)) for run in made]  # noqa: S307 - our own literal
     assert [n for n, _ in said] == [3, 1]

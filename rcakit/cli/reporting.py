@@ -63,18 +63,21 @@ def investigate(
     Example:
       rcakit investigate --config incident-42/rcakit.toml --out reports
     """
-    from rcakit.database import named
-    from rcakit.report import runs
+    from rcakit.report import forks
 
-    target = target_of(options)
-    named(target)
-    told = notify_env if notify == "on-change" else ""
-    wanted = runs.Options(fail_on=fail_on, code=code, pdf=pdf, notify=told, say=say)
-    if verified is not None:
-        return _verify(verified, target, out, wanted, replay)
-    run = runs.investigate(target, out, options=wanted, replay=replay)
-    tell(run)
-    return run.exit_code
+    with forks.warmed() as template:
+        from rcakit.database import named
+        from rcakit.report import runs
+
+        target = target_of(options)
+        named(target)
+        told = notify_env if notify == "on-change" else ""
+        wanted = runs.Options(fail_on=fail_on, code=code, pdf=pdf, notify=told, say=say, template=template)
+        if verified is not None:
+            return _verify(verified, target, out, wanted, replay)
+        run = runs.investigate(target, out, options=wanted, replay=replay)
+        tell(run)
+        return run.exit_code
 
 
 def _verify(reference: str, target: Target, out: Path, options: Options, replay: bool) -> int:
@@ -116,11 +119,14 @@ def demo(keep: Path | None, healthy: bool, replay: bool, out: Path, code: Code, 
     Example:
       rcakit demo --keep adm-demo && cd adm-demo && rcakit check
     """
-    from rcakit import tour
-    from rcakit.report.runs import Options
+    from rcakit.report import forks
 
-    options = Options(code=code, pdf=pdf, say=say)
-    run = tour.demo(keep, out, healthy=healthy, replay=replay, options=options)
+    with forks.warmed() as template:
+        from rcakit import tour
+        from rcakit.report.runs import Options
+
+        options = Options(code=code, pdf=pdf, say=say, template=template)
+        run = tour.demo(keep, out, healthy=healthy, replay=replay, options=options)
     if keep is not None:
         click.echo(tour.after_demo(keep), err=True)
     tell(run)

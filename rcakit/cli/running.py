@@ -87,25 +87,34 @@ def run(
       rcakit run 10_incident_report -p config=incident-42/rcakit.toml --timeout 300
       rcakit run 10_incident_report --each config=shop/rcakit.toml --each config=crm/rcakit.toml -j 2
     """
-    from rcakit.report import params, runs
+    from rcakit.report import forks
 
-    options = runs.Options(
-        fail_on=fail_on,
-        code=code,
-        pdf=pdf,
-        notify=notify_env if notify == "on-change" else "",
-        cell_timeout=cell_timeout,
-        total_timeout=timeout,
-        say=say,
-    )
-    prepared = [
-        runs.prepare(params.find(notebook), assignments if one is None else (*assignments, one), options)
-        for notebook in notebooks
-        for one in (each or (None,))
-    ]
-    if len(prepared) > 1:
-        return _several(prepared, out, jobs)
-    done = runs.perform(prepared[0], out)
+    with forks.warmed(notebooks) as template:
+        from rcakit.report import params, runs
+
+        options = runs.Options(
+            fail_on=fail_on,
+            code=code,
+            pdf=pdf,
+            notify=notify_env if notify == "on-change" else "",
+            cell_timeout=cell_timeout,
+            total_timeout=timeout,
+            say=say,
+            template=template,
+        )
+        prepared = [
+            runs.prepare(params.find(notebook), assignments if one is None else (*assignments, one), options)
+            for notebook in notebooks
+            for one in (each or (None,))
+        ]
+        return _several(prepared, out, jobs) if len(prepared) > 1 else _one(prepared[0], out)
+
+
+def _one(job: Job, out: Path) -> int:
+    from rcakit.report import runs
+
+    runs.warm()
+    done = runs.perform(job, out)
     runs.list_runs(out, say)
     say(f"status: {done.status}")
     tell(done)

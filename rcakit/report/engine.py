@@ -40,7 +40,9 @@ from traitlets.config import Config
 from rcakit import errors
 from rcakit.credentials import blanked
 from rcakit.errors import RcaError
-from rcakit.report.forks import Provisioner, Template
+from rcakit.report import kernel_client
+from rcakit.report.forks import Template
+from rcakit.report.provisioner import Provisioner
 
 Outcome = Literal["ok", "failed", "timeout", "kernel-died", "cancelled"]
 
@@ -119,6 +121,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     def create_kernel_manager(self) -> KernelManager:
         manager: KernelManager = super().create_kernel_manager()
         manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=kernel_dirs())
+        kernel_client.use(manager)
         if self.template is not None:
             manager.provisioner = Provisioner(kernel_spec=manager.kernel_spec, parent=manager)
             manager.provisioner.template = self.template

@@ -1,7 +1,7 @@
 """The process that kernels are forked from: everything imported, nothing begun.
 
-`python -m rcakit.report.fork_template CONTROL LIFELINE`, two file descriptors. On CONTROL (a socket of packets) come
-three descriptors a kernel: its channel, its stdout, its stderr. On a channel comes one line of JSON, `{"argv": [..],
+`python -m rcakit.report.fork_template CONTROL LIFELINE PACKAGE..`: two file descriptors, and which of `NOTEBOOKS` to
+import. On CONTROL (a socket of packets) come three descriptors a kernel: its channel, its stdout, its stderr. On a channel comes one line of JSON, `{"argv": [..],
 "env": {..}, "cwd": ".."}`; back go the lines `pid N` and, when the kernel has ended, `exit N` (as in
 subprocess.Popen.returncode), or `no REASON`. A channel that its owner closes ends its kernel; the end of CONTROL, or
 of LIFELINE, ends all of them and this process.
@@ -23,10 +23,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,7 @@ FOR_KERNELS = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the debugger, imported by every kernel, would say something
 }
 """Environment variables that the imports have to see; a kernel gets those of its own run."""
-IMPORTS = (
-    # what a kernel imports by and by until it is ready
+KERNEL = (
     "ipykernel_launcher",
     "ipykernel.kernelapp",
     "ipykernel.debugger",
@@ -50,23 +50,28 @@ IMPORTS = (
     "tornado.platform.asyncio",
     "sqlite3",
     "encodings.idna",
-    # what notebooks import, and what drawing their first figure does
-    "pandas",
-    "matplotlib.backends.backend_agg",  # not pyplot, nor its inline backend: they look for the kernel
-    "matplotlib.figure",
-    "matplotlib.mlab",
-    "matplotlib.projections",
-    "matplotlib.style",
-    "matplotlib.widgets",
-    "PIL.BmpImagePlugin",
-    "PIL.GifImagePlugin",
-    "PIL.JpegImagePlugin",
-    "PIL.PngImagePlugin",
-    "PIL.PpmImagePlugin",
-    "psycopg",
-    "sqlalchemy.dialects.postgresql.psycopg",
-    "rcakit.report.sections",
 )
+"""What a kernel imports by and by until it is ready."""
+NOTEBOOKS = {
+    "pandas": ("pandas",),
+    "matplotlib": (
+        "matplotlib.backends.backend_agg",  # not pyplot, nor its inline backend: they look for the kernel
+        "matplotlib.figure",
+        "matplotlib.mlab",
+        "matplotlib.projections",
+        "matplotlib.style",
+        "matplotlib.widgets",
+        "PIL.BmpImagePlugin",
+        "PIL.GifImagePlugin",
+        "PIL.JpegImagePlugin",
+        "PIL.PngImagePlugin",
+        "PIL.PpmImagePlugin",
+    ),
+    "psycopg": ("psycopg",),
+    "sqlalchemy": ("sqlalchemy",),
+    "rcakit": ("rcakit.report.sections", "sqlalchemy.dialects.postgresql.psycopg"),
+}
+"""What notebooks import, by the package they name, and what drawing their first figure does."""
 _PATIENCE_S = 10.0
 """An owner that has sent descriptors sends its request at once."""
 
@@ -82,17 +87,18 @@ class Request:
     """Descriptors of its stdout and stderr."""
 
 
-def main(control: int, lifeline: int) -> None:
+def main(control: int, lifeline: int, packages: Sequence[str]) -> None:
     """Import, then fork until the owner is gone; in a kernel, be it."""
     if sys.path[0] == str(
         Path.cwd()
     ):  # the kernel's launcher does the same: what lies around is not ours to import
         del sys.path[0]
     before = dict(os.environ)
-    for name in IMPORTS:
+    gc.disable()  # hardly anything of what imports make is garbage: looking for it would take a third of the time
+    for name in (*KERNEL, *chain.from_iterable(NOTEBOOKS[package] for package in packages)):
         with suppress(ModuleNotFoundError):  # the notebook will say what it misses
             import_module(name)
-    gc.collect()
+    gc.enable()
     gc.freeze()  # what is here stays, and stays shared
     request = _Server(socket.socket(fileno=control), lifeline).serve()
     if request is not None:
@@ -120,6 +126,9 @@ class _Server:
         self._selector = selectors.DefaultSelector()
         for source in (control, lifeline, self._wakeup[0]):
             self._selector.register(source, selectors.EVENT_READ)
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # from here on its owner's end is the end, for kernels too
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler is what makes it wake us up
         signal.set_wakeup_fd(self._wakeup[1].fileno(), warn_on_full_buffer=False)
 
@@ -172,6 +181,7 @@ class _Server:
     def _forget(self) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._selector.close()
         for end in (self._control, *self._wakeup, *filter(None, self._kernels.values())):
             end.close()
@@ -233,7 +243,19 @@ def _become(request: Request, by_imports: dict[str, str]) -> None:
     launcher: Any = import_module(LAUNCHER)
     sys.argv = [launcher.__file__, *request.argv]
     sys.orig_argv = [sys.executable, "-m", LAUNCHER, *request.argv]
-    import_module("ipykernel.kernelapp").launch_new_instance(parent_handle=parent)  # it ends when that does
+    application = import_module("ipykernel.kernelapp").IPKernelApp
+    application.launch_instance(parent_handle=parent)  # it ends when that does
+    _let_answer(application.instance().control_thread)
+
+
+def _let_answer(control: Any) -> None:
+    """Wait for the thread that was told to shut down to say that it was.
+
+    It flushes streams in the end, and waits ten seconds for it when their own thread has been closed before.
+    """
+    if control is not None and control.is_alive():
+        control.stop()
+        control.join()
 
 
 def _leave(imported: Set[str]) -> None:
@@ -250,4 +272,4 @@ def _leave(imported: Set[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

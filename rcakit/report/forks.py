@@ -1,15 +1,14 @@
-"""Kernels forked from a process that has imported everything, for many runs on one machine.
+"""Kernels forked from a process that has imported what they need, while their owner did something else.
 
-Most of a short notebook's time are the imports in its kernel. A `Template` is a process that did them once; every
-kernel is a fresh fork of it, so that what a notebook does to its process (environment, working directory, settings,
-threads, memory) ends with it, and a kernel can still be interrupted, killed and waited for like any other.
+Most of a short notebook's time are the imports in its kernel. A `Template` is a process that does them once, and at
+once; every kernel is a fresh fork of it, so that what a notebook does to its process (environment, working directory,
+settings, threads, memory) ends with it, and a kernel can still be interrupted, killed and waited for like any other.
 
 What a fork shares with its siblings, and an ordinary kernel does not: modules that are imported already, the seed of
 str hashes, and one thread for numpy's linear algebra. Where a system cannot fork safely (Windows has no fork, macOS has
 libraries that break after one), where a run wants another interpreter or variables that are read at an interpreter's
-start, or where the template is gone, an ordinary kernel is started instead.
-
-Provisioners: https://jupyter-client.readthedocs.io/en/stable/provisioning.html
+start, where numpy was told to take more threads (OPENBLAS_NUM_THREADS), or where the template is gone, an ordinary
+kernel is started instead. Only the standard library is imported here: the template begins before anything else does.
 """
 
 from __future__ import annotations
@@ -21,16 +20,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import cache
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
 
-from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-
-from rcakit.report.fork_template import FOR_KERNELS, LAUNCHER
+from rcakit.report import fork_template
+from rcakit.report.fork_template import LAUNCHER, NOTEBOOKS
 
 POSSIBLE = hasattr(os, "fork") and sys.platform != "darwin"
 """Whether this system forks; without, every kernel is an ordinary one.
@@ -38,6 +34,33 @@ https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-method
 _READ_AT_START = ("PYTHON", "LD_", "MPL", "MATPLOTLIBRC", "OPENBLAS_", "OMP_", "MKL_")
 _PATIENCE_S = 60.0
 """For the template's imports, which the first kernel waits for; as long as papermill waits for any kernel."""
+
+
+@contextmanager
+def warmed(notebooks: Collection[str] = ()) -> Iterator[Template | None]:
+    """A template for the kernels of these notebooks (paths, or names), by default of those that come with rcakit.
+
+    None where this system does not fork.
+    """
+    if not POSSIBLE:
+        yield None
+        return
+    with Template(_used(notebooks)) as template:
+        yield template
+
+
+def _used(notebooks: Collection[str]) -> list[str]:
+    """The packages that any of them names; rcakit's own parts want them all."""
+    text = "".join(_text(Path(notebook)) for notebook in notebooks)
+    return [name for name in NOTEBOOKS if not notebooks or name in text or "rcakit" in text]
+
+
+def _text(notebook: Path) -> str:
+    """What a notebook says; one that cannot be read is for others to complain of, or comes with rcakit."""
+    try:
+        return notebook.read_text("utf-8", errors="replace")
+    except OSError:
+        return "rcakit"
 
 
 class Fork:
@@ -109,21 +132,29 @@ class Fork:
 class Template:
     """The process that is forked. It imports while its owner does something else, and ends with its owner, however.
 
-    Used as a context manager, or closed; a process that was itself forked from the owner may ask for kernels too, and
-    calls `share` first.
+    `packages` are those of `NOTEBOOKS` that it imports besides the kernel's own. Used as a context manager, or closed; a
+    process that was itself forked from the owner may ask for kernels too, and calls `share` first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, packages: Iterable[str] = NOTEBOOKS) -> None:
+        self.packages = list(packages)
         self._environ = dict(os.environ)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         watched, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rcakit.report.fork_template", str(theirs.fileno()), str(watched)],
+            [
+                sys.executable,
+                "-m",
+                fork_template.__name__,
+                str(theirs.fileno()),
+                str(watched),
+                *self.packages,
+            ],
             pass_fds=[theirs.fileno(), watched],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is the owner's to handle
-            env=self._environ | FOR_KERNELS,
+            env=fork_template.FOR_KERNELS | self._environ,
         )
         theirs.close()
         os.close(watched)
@@ -140,10 +171,16 @@ class Template:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def exit_status(self) -> int | None:
+        """As in subprocess.Popen.returncode; None while it runs."""
+        return self._process.poll()
+
     def close(self) -> None:
         """End it, and every kernel that is left."""
         self._control.close()
         os.close(self._lifeline)
+        self._process.terminate()  # which it heeds as long as it imports, and has no kernels
         self._process.wait()
 
     def share(self) -> None:
@@ -172,41 +209,6 @@ class Template:
             ours.close()
             return None
         return Fork(ours, int(rest))
-
-
-class Provisioner(LocalProvisioner):
-    """jupyter_client's `rcakit-fork`: kernels from `template`, or from one that the process keeps."""
-
-    template: Template | None = None
-
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        process = self._forked(cmd, **kwargs)
-        if process is None:
-            return await super().launch_kernel(cmd, **kwargs)
-        self.process = cast("subprocess.Popen[bytes]", process)
-        self.pid = self.pgid = process.pid
-        self.cwd = kwargs.get("cwd") or os.getcwd()
-        return self.connection_info
-
-    def _forked(
-        self, cmd: list[str], *, env: Mapping[str, str], cwd: str | None = None, **others: Any
-    ) -> Fork | None:
-        """None where the kernel has to be an ordinary one."""
-        if not POSSIBLE or any(value is not None for value in self._scrub_kwargs(others).values()):
-            return None
-        template = self.template or _kept()
-        return template.fork(cmd[3:], env, str(cwd or os.getcwd())) if template.fits(cmd, env) else None
-
-    async def shutdown_requested(self, restart: bool = False) -> None:
-        """Wait for the kernel to end as it was told to; the manager would only look ten times a second."""
-        if isinstance(process := cast("object", self.process), Fork):
-            await process.ended(self.get_shutdown_wait_time() / 2)
-
-
-@cache
-def _kept() -> Template:
-    """For kernels that some other application starts: imported at its first, there as long as the process."""
-    return Template()
 
 
 def _at_start(env: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Many runs on one machine: so many at a time, each in a process of its own, its kernel forked from one template.
 
-Where this system, or this process (it has threads), cannot fork, the runs are made here, one after the other.
+Where this system, or this process (it has threads), cannot fork, the runs are made here, one after the other; so are
+runs without a template.
 """
 
 from __future__ import annotations
@@ -9,24 +10,18 @@ import gc
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
-from nbformat.v4 import new_notebook
-
 from rcakit.errors import RcaError
-from rcakit.report import forks, render
 from rcakit.report.cancelling import cancellable
 from rcakit.report.fork_template import threads
 from rcakit.report.forks import Template
-from rcakit.report.runs import Job, Run, list_runs, perform
+from rcakit.report.runs import Job, Run, list_runs, perform, warm
 
 Ended = tuple[Job, Run | RcaError]
 """A run as `runs.execute` returns it, or what that raises."""
-_IMPORTS = ("jupyter_client.asynchronous", "papermill.execute", "rcakit.report.engine")
 
 
 def execute(jobs: Sequence[Job], out: Path, *, at_once: int = 1) -> Iterator[Ended]:
@@ -36,27 +31,16 @@ def execute(jobs: Sequence[Job], out: Path, *, at_once: int = 1) -> Iterator[End
     outlives this process, however it ends.
     """
     try:
-        if not forks.POSSIBLE:
+        template = jobs[0].options.template
+        warm()
+        if template is None or threads() > 1:
             yield from _in_turn(jobs, out)
-            return
-        with Template() as template:
-            jobs = [replace(job, options=replace(job.options, template=template)) for job in jobs]
-            _warm()
-            if threads() > 1:
-                yield from _in_turn(jobs, out)
-            else:
-                yield from _Crew(out, template, at_once).work(jobs)
+        else:
+            gc.freeze()  # a collection would copy every page that is shared
+            yield from _Crew(out, template, at_once).work(jobs)
     finally:
         gc.unfreeze()
         list_runs(out, jobs[0].options.say)
-
-
-def _warm() -> None:
-    """Import and make here what every run's process would, while the template does its own."""
-    for name in _IMPORTS:
-        import_module(name)
-    render.page(new_notebook())  # type: ignore[no-untyped-call]
-    gc.freeze()  # a collection would copy every page that is shared
 
 
 def _in_turn(jobs: Sequence[Job], out: Path) -> Iterator[Ended]:

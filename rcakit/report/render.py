@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from rcakit.report import notebooks  # noqa: F401 - first: nbconvert would import all of nbformat
+from rcakit.report import notebooks
 
 # isort: split
 import bleach  # type: ignore[import-untyped]
@@ -140,6 +140,11 @@ class _Exporter(HTMLExporter):
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
         return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
+
+
+def warm() -> None:
+    """Make what the first page would make, and later ones have."""
+    page(notebooks.nbformat.v4.new_notebook())  # type: ignore[no-untyped-call]
 
 
 @cache

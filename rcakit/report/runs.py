@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,9 @@ def execute(
     cannot be written, MissingExtra when a PDF is wanted and nothing can print, either for a way to notify that
     is none, and RcaError when writing fails later; any other run that has begun ends in a folder.
     """
-    run = perform(prepare(notebook, parameters, options), out)
+    job = prepare(notebook, parameters, options)
+    warm()
+    run = perform(job, out)
     list_runs(out, (options or Options()).say)
     return run
 
@@ -178,6 +181,13 @@ def perform(job: Job, out: Path) -> Run:
 
             notifying.on_change(run.folder, job.options.notify, job.options.say)
     return run
+
+
+def warm() -> None:
+    """Import and make what a run will need here, while a template does the same for its notebook."""
+    for name in ("jupyter_client.asynchronous", "papermill.execute", "rcakit.report.engine"):
+        import_module(name)
+    render.warm()
 
 
 def list_runs(out: Path, say: Callable[[str], None]) -> None:
