@@ -166,25 +166,25 @@ DO = "DO $$ BEGIN IF EXISTS (SELECT FROM pg_tables WHERE tablename = '{0}') THEN
 
 CLASSES = {
     "guarded, and the table is not there": (
-        sql(DO.format("venues", "ALTER TABLE venues RENAME TO halls")), "silent-no-op"),
+        sql(DO.format("shop_venues", "ALTER TABLE shop_venues RENAME TO shop_halls")), "silent-no-op"),
     "guarded, and it was done already": (
-        sql(DO.format("venues", "ALTER TABLE venues RENAME TO shop_venue")), "vacuous"),
+        sql(DO.format("shop_venues", "ALTER TABLE shop_venues RENAME TO shop_venue")), "vacuous"),
     "guarded, and it happens": (
-        sql(DO.format("shop_venue", "ALTER TABLE shop_venue RENAME TO halls")), "changed"),
+        sql(DO.format("shop_venue", "ALTER TABLE shop_venue RENAME TO shop_halls")), "changed"),
     "a clause, and the table is not there": (
-        sql("ALTER TABLE IF EXISTS venues SET SCHEMA pg_catalog"), "silent-no-op"),
+        sql("ALTER TABLE IF EXISTS shop_venues SET SCHEMA pg_catalog"), "silent-no-op"),
     "a clause on a table without an effect to see": (
-        sql("ALTER TABLE IF EXISTS venues OWNER TO postgres"), "silent-no-op"),
-    "dropping what is not there": (sql("DROP TABLE IF EXISTS venues"), "vacuous"),
+        sql("ALTER TABLE IF EXISTS shop_venues OWNER TO postgres"), "silent-no-op"),
+    "dropping what is not there": (sql("DROP TABLE IF EXISTS shop_venues"), "vacuous"),
     "dropping a column that is not there": (
         sql("ALTER TABLE shop_venue DROP COLUMN IF EXISTS nothing"), "vacuous"),
     "creating what is there": (sql("CREATE TABLE IF NOT EXISTS shop_venue (x int)"), "vacuous"),
-    "creating what is not there": (sql("CREATE TABLE IF NOT EXISTS other (x int)"), "changed"),
+    "creating what is not there": (sql("CREATE TABLE IF NOT EXISTS shop_other (x int)"), "changed"),
     "one text, a create and a guard that is false": (
-        sql("CREATE SCHEMA IF NOT EXISTS a; " + DO.format("venues", "ALTER TABLE venues SET SCHEMA a")),
+        sql("CREATE SCHEMA IF NOT EXISTS a; " + DO.format("shop_venues", "ALTER TABLE shop_venues SET SCHEMA a")),
         "silent-no-op"),
     "a guard that an earlier operation makes true": (
-        sql("CREATE TABLE venues (x int)") + sql(DO.format("venues", "ALTER TABLE venues RENAME TO halls")),
+        sql("CREATE TABLE shop_venues (x int)") + sql(DO.format("shop_venues", "ALTER TABLE shop_venues RENAME TO shop_halls")),
         "changed"),
     "an enum's value": (sql("CREATE TYPE mood AS ENUM ()") + sql("ALTER TYPE mood ADD VALUE 'good'"), "changed"),
     "rows": (sql("INSERT INTO shop_venue (name) VALUES ('a'), ('b')"), "data-only"),
@@ -199,26 +199,39 @@ CLASSES = {
     "no operation": ("", "state-only"),
     "an extension that is there by now": ("CITextExtension(), CITextExtension(),", "changed"),
     "SQL in Python, and the table is not there": (
-        "migrations.RunPython(lambda apps, editor: editor.execute('ALTER TABLE IF EXISTS v RENAME TO w')),",
+        "migrations.RunPython(lambda apps, editor: editor.execute('ALTER TABLE IF EXISTS shop_v RENAME TO shop_w')),",
         "silent-no-op"),
 }  # fmt: skip
 
 
+def extension_of(operations: str) -> str:
+    return "citext" if "CITextExtension" in operations else ""
+
+
 @pytest.fixture(scope="module")
 def classes(server: scratch.Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Each case in an application of its own, all in one replay: a case must not see another's tables."""
-    found = {}
-    for name, (operations, _) in CLASSES.items():
-        path = project(tmp_path_factory.mktemp("classes"), MODEL, operations)
-        found[name] = kinds(replayed(server, path)).get("0002", "not run")
-    return found
+    """Each case in an application of its own, all in one replay: what is called `shop` in it bears the application's name."""
+    with server.connect() as connection:
+        there = {"", *(name for (name,) in connection.execute("SELECT name FROM pg_available_extensions"))}
+    files = {"manage.py": MANAGE}
+    apps = {
+        name: f"shop{n}" for n, (name, case) in enumerate(CLASSES.items()) if extension_of(case[0]) in there
+    }
+    for name, app in apps.items():
+        for number, operations in (("0001", MODEL), ("0002", CLASSES[name][0])):
+            text = migration(operations, "0001" if number > "0001" else None)
+            files[f"{app}/migrations/{number}.py"] = text.replace("shop", app)
+    files["config/settings.py"] = SETTINGS.replace('["shop"]', str(list(apps.values())))
+    ledger = replayed(server, write(tmp_path_factory.mktemp("classes"), files))
+    kind = {step.migration: step.kind for step in ledger.steps}
+    return {name: kind.get(f"{app}.0002", "not run") for name, app in apps.items()}
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_migration_is_what_it_did(server: scratch.Server, classes: dict[str, str], name: str) -> None:
-    if "CITextExtension" in CLASSES[name][0]:
+    if extension := extension_of(CLASSES[name][0]):
         with server.connect() as connection:
-            needs_extension(connection, "citext")
+            needs_extension(connection, extension)
     assert classes[name] == CLASSES[name][1]
 
 
