@@ -8,15 +8,20 @@ import platform
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from commands import ROOT
 
 from rcakit import connection as connecting
 from rcakit import demo, scratch
 from rcakit.case import Case, open_case
 from rcakit.errors import RcaError
 from rcakit.scratch.binaries import installed
+
+if TYPE_CHECKING:
+    from rcakit.report.runs import Options
 
 
 def pytest_report_header() -> str:
@@ -118,3 +123,20 @@ def _demo(server: scratch.Server, directory: Path, *, healthy: bool) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variable, built.conninfo)
         yield directory
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Options]:
+    """For runs whose kernel need not import everything anew: it is forked, as those of many runs at a time are."""
+    from rcakit.report import forks
+    from rcakit.report.runs import Options
+
+    path = {"PYTHONPATH": str(ROOT)}
+    if not forks.POSSIBLE:
+        yield Options(env=path)
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path["PYTHONPATH"])
+        template = forks.Template()
+    with template:
+        yield Options(env=path, template=template)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from rcakit import blindness
 from rcakit.blindness import Audit, Fault, Run, Score
 from rcakit.case import Case
-from rcakit.report import params, runs
 from rcakit.report.sections import blind
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -62,14 +60,3 @@ def test_foreign_text_is_shown_as_text(demo_case: Case, audit: Audit) -> None:
     html = str(blind.tests(demo_case, changed))
     assert EVIL not in html
     assert "&lt;img src=x" in html
-
-
-def test_the_notebook_runs_and_answers(demo_case: Case, tmp_path: Path) -> None:
-    given = {"config": str(demo_case.target.root / "rcakit.toml"), "run_tests": False}
-    run = runs.execute(
-        params.find("30_test_blindness"), given, tmp_path, runs.Options(target="blind", env={})
-    )
-    assert run.reason == ""
-    page = run.report.read_text(encoding="utf-8")
-    assert "Not decided: the tests were not run" in page
-    assert "T005TablesArePlaced" in page

@@ -1,4 +1,4 @@
-"""Every notebook through papermill, over a matrix of parameters: what findings.json holds in the end.
+"""Every notebook through papermill, over a matrix of parameters: what findings.json holds, and what its page says.
 
 Pairwise, not the full product: each notebook meets the incident and its healthy twin, models read live and from the
 files, and the incident notebook a replay. What is expected is written down, not computed by the kit.
@@ -14,6 +14,7 @@ import pytest
 from commands import ROOT
 
 from rcakit.report import params, runs
+from rcakit.report.runs import Options
 
 pytestmark = pytest.mark.slow
 INCIDENT = {"RK101", "RK102", "RK201", "RK202", "RK301", "RK401"}  # names, guards, history, placement
@@ -39,7 +40,7 @@ MATRIX: list[tuple[str, str, str, dict[str, Any]]] = [
     ("00_start_here", "healthy", "live", {}),
     ("10_incident_report", "incident", "static", {}),
     ("10_incident_report", "healthy", "live", {"replay": True}),
-    ("20_migration_replay", "incident", "live", {}),
+    ("20_migration_replay", "incident", "live", {"reverse": True}),
     ("20_migration_replay", "healthy", "live", {}),
     ("30_test_blindness", "incident", "live", {"run_tests": False}),
     ("30_test_blindness", "healthy", "static", {"run_tests": False}),
@@ -48,6 +49,18 @@ MATRIX: list[tuple[str, str, str, dict[str, Any]]] = [
     ("50_drift_watch", "incident", "static", {}),
     ("50_drift_watch", "healthy", "live", {}),
 ]
+
+SAYS = {
+    ("00_start_here", "incident"): ["adm.venues"],
+    ("20_migration_replay", "incident"): [
+        f"1 of 20 migrations did nothing and said nothing: {MOVE}",
+        "7 of 7 false",
+        "It reaches its end only from: plain name",
+        "C1 undone: gone",
+    ],
+    ("30_test_blindness", "incident"): ["Not decided: the tests were not run", "T005TablesArePlaced"],
+}
+"""What the page answers its notebook's title with, and shows."""
 
 
 def settings(demo: Path, how: str, place: Path) -> str:
@@ -68,15 +81,14 @@ def test_what_a_notebook_finds(
     demo_dir: Path,
     healthy_dir: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    forked: Options,
     notebook: str,
     twin: str,
     how: str,
     more: dict[str, Any],
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     given = {"config": settings(demo_dir if twin == "incident" else healthy_dir, how, tmp_path), **more}
-    done = runs.execute(params.find(notebook), given, tmp_path / "reports")
+    done = runs.execute(params.find(notebook), given, tmp_path / "reports", forked)
     found = json.loads((done.folder / "findings.json").read_text(encoding="utf-8"))
     wrong = twin == "incident"
     assert (found["status"], done.exit_code) == (("findings", 1) if wrong else ("ok", 0)), done.reason
@@ -84,6 +96,11 @@ def test_what_a_notebook_finds(
     assert found["accounts"]["declared"]["how"] == how
     assert not any(row["blocking"] for row in found["unread"])
     steps = {row["migration"]: row["class"] for row in found["steps"]}
+    page = done.report.read_text(encoding="utf-8")
+    assert [line for line in SAYS.get((notebook, twin), ()) if line not in page] == []
+    if notebook == "00_start_here":
+        assert ("adm.venues" in page) == wrong
+        assert ".dataframe" not in page
     if notebook == "20_migration_replay" or more.get("replay"):
         expected = OF_APP | ({MOVE: "silent-no-op"} if wrong else {})
         assert {key: steps[key] for key in OF_APP} == expected
@@ -92,6 +109,10 @@ def test_what_a_notebook_finds(
         )
     else:
         assert steps == {}
+    if (notebook, twin) == ("20_migration_replay", "incident"):
+        assert page.count("<img") >= 3
+        assert len(found["steps"]) == 20
+        assert found["counterfactual"]["trials"]
 
 
 def test_the_matrix_has_every_notebook_on_both_twins() -> None:

@@ -12,10 +12,9 @@ from rcakit.report.sections import remedies
 
 
 @pytest.mark.slow
-def test_the_notebook_answers_its_title(demo_case: Case, tmp_path: Path) -> None:
+def test_the_notebook_answers_its_title(demo_case: Case, tmp_path: Path, forked: runs.Options) -> None:
     given = {"config": str(demo_case.target.root / "rcakit.toml")}
-    options = runs.Options(target="repair", env={})
-    run = runs.execute(params.find("40_repair_rehearsal"), given, tmp_path, options)
+    run = runs.execute(params.find("40_repair_rehearsal"), given, tmp_path, forked)
     assert run.reason == ""
     page = run.report.read_text(encoding="utf-8")
     assert "Option A passes with" in page

@@ -1,8 +1,7 @@
-"""The replay in the reports: both notebooks run for real on the incident, and each part without a replay."""
+"""The replay in the reports: in the incident's, run for real, and each part without a replay; its own is in test_matrix."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +16,13 @@ from rcakit.counterfactual import Matrix, Trial
 from rcakit.facts import Migration
 from rcakit.ledger import Back, Branch, Ledger, Notice, Step
 from rcakit.ledger.diff import Change
-from rcakit.report import params, replay_figures, runs
+from rcakit.report import replay_figures, runs
 from rcakit.report.figures import Figure
 from rcakit.report.html import Html
 from rcakit.report.sections import replay
 from rcakit.undo import Undo
 from rcakit.worlds import Row, Truth, World
 
-MOVE = "administrate.0003_migrate_to_adm_schema"
 PARTS = ("ledger", "truth", "matrix", "replayed", "verdict")
 
 
@@ -37,24 +35,10 @@ def page(run: runs.Run) -> str:
 
 
 @pytest.mark.slow
-def test_the_replay_notebook_answers_its_title(demo_case: Case, tmp_path: Path) -> None:
-    given = {"config": str(demo_case.target.root / "rcakit.toml"), "reverse": True}
-    options = runs.Options(target="replay", env={})
-    run = runs.execute(params.find("20_migration_replay"), given, tmp_path, options)
-    text = page(run)
-    assert f"1 of 20 migrations did nothing and said nothing: {MOVE}" in text
-    assert "7 of 7 false" in text
-    assert "It reaches its end only from: plain name" in text
-    assert text.count("<img") >= 3
-    assert "C1 undone: gone" in text
-    saved = json.loads((run.folder / "findings.json").read_text(encoding="utf-8"))
-    assert len(saved["steps"]) == 20
-    assert saved["counterfactual"]["trials"]
-
-
-@pytest.mark.slow
-def test_the_incident_report_has_the_replay_when_it_is_asked_for(demo_case: Case, tmp_path: Path) -> None:
-    run = runs.investigate(demo_case.target, tmp_path, replay=True)
+def test_the_incident_report_has_the_replay_when_it_is_asked_for(
+    demo_case: Case, tmp_path: Path, forked: runs.Options
+) -> None:
+    run = runs.investigate(demo_case.target, tmp_path, options=forked, replay=True)
     text = page(run)
     assert "kept it silent</b> but did not cause it" in text
     assert "Not replayed" not in text
