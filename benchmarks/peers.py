@@ -14,6 +14,7 @@ PLACE = results.KEPT / "peers"
 PACKAGES = {
     "SQLAlchemy": ("SQLAlchemy", "psycopg[binary]"),
     "schemainspect": ("schemainspect", "psycopg2-binary", "setuptools<81"),  # imports pkg_resources
+    "migra": ("migra", "psycopg2-binary", "setuptools<81"),
     "Django": ("Django", "psycopg[binary]"),
     "alembic": ("alembic", "psycopg[binary]"),
     "django-migration-linter": ("django-migration-linter",),

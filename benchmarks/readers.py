@@ -138,6 +138,22 @@ def schemainspect(conninfo: str) -> Act:
     return act
 
 
+def migra(conninfo: str) -> Act:
+    """A database compared with itself: both sides are read, and nothing is to be done."""
+    import psycopg2
+    from migra import Migration
+    from psycopg2.extras import NamedTupleCursor
+
+    def act() -> dict[str, Any]:
+        with psycopg2.connect(conninfo) as session, session.cursor(cursor_factory=NamedTupleCursor) as cursor:
+            migration = Migration(cursor, cursor)
+            migration.set_safety(False)
+            migration.add_all_changes()
+            return {"statements": len(migration.statements)}
+
+    return act
+
+
 def inspectdb(conninfo: str) -> Act:
     import io
 
@@ -173,6 +189,7 @@ READERS: dict[str, Callable[[str], Act]] = {
     "SQLAlchemy get_multi_*": get_multi,
     "SQLAlchemy reflect": reflect,
     "schemainspect": schemainspect,
+    "migra": migra,
     "Django inspectdb": inspectdb,
     "alembic compare": alembic,
 }
