@@ -20,8 +20,9 @@ select
 from pg_constraint k
 join pg_class c on c.oid = k.conrelid
 join pg_namespace n on n.oid = c.relnamespace
-left join pg_constraint p on p.oid = k.conparentid and p.conrelid = k.conrelid
-where k.contype in ('p', 'u', 'f', 'c', 'x') and p.oid is null and c.relpersistence <> 't'
+where k.contype in ('p', 'u', 'f', 'c', 'x') and c.relpersistence <> 't'
+  and (k.conparentid = 0 or not exists (
+      select from pg_constraint p where p.oid = k.conparentid and p.conrelid = k.conrelid))
   and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   and coalesce(n.nspname = any (nullif(current_setting('rcakit.schemas', true), '')::name[]), true)
   and c.oid not in (
