@@ -141,7 +141,7 @@ def _variable(fields: Node, scope: Scope) -> Value:
 
 def _operation(fields: Node, scope: Scope) -> Value:
     operator = strings(fields.get("name"))
-    if fields.get("kind") != "AEXPR_OP" or operator != ("||",):
+    if fields.get("kind") != "AEXPR_OP" or operator != ("||",) or "lexpr" not in fields:
         raise Unknown
     left, right = fold(fields["lexpr"], scope), fold(fields["rexpr"], scope)
     if left is None or right is None:
