@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -327,10 +328,10 @@ class Catalog:
 
 
 def _grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    groups: dict[K, list[T]] = defaultdict(list)
-    for row in rows:
-        groups[key(row)].append(row)
-    return dict(groups)
+    groups: dict[K, list[T]] = {}
+    for value, together in groupby(rows, key):
+        groups.setdefault(value, []).extend(together)
+    return groups
 
 
 # ------------------------------------------------------------------ declared: the models

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 
 from rcakit import nearest
@@ -28,6 +29,7 @@ TWINS = frozenset({"tables", "columns", "views", "schemata", "sequences", "table
 _PATH = "select set_config('search_path', %s, true)"
 
 
+@cache
 def twin(name: str) -> str:
     """The text of `twins/<name>.sql`."""
     return (files("rcakit") / "twins" / f"{name}.sql").read_text("utf-8")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from commands import environment
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rcakit.errors import SqlError
@@ -361,6 +364,33 @@ def test_errors_name_line_column_and_excerpt() -> None:
         pgparse.body(pgparse.parse("SELECT 1;\nDO $$\nDECLARE\nx foo.bar;BEGIN END $$")[1])
 
 
+@pytest.mark.parametrize("blank", [0, 100, 127, 128, 16_383, 16_384, 2_100_000])
+def test_words_have_their_places_however_far_away(blank: int) -> None:
+    import postgast
+
+    text = " " * blank + "SELECT /* é */ 'é', $1 -- end\n;" + "\t" * blank + "COMMIT"
+    peer = [(each.token, each.start, each.end) for each in postgast.scan(text).tokens]
+    assert pgparse.tokens(text) == [word for word in peer if word[0] not in pgparse._COMMENTS]
+    assert [text.encode()[word.start : word.end] for word in pgparse.tokens(text)][-2:] == [b";", b"COMMIT"]
+
+
+def test_what_cannot_be_split_into_words_says_why() -> None:
+    assert pgparse.tokens("") == []
+    with pytest.raises(SqlError, match="unterminated quoted string"):
+        pgparse.tokens("SELECT 'open")
+
+
+def test_parsing_brings_no_protobuf_along() -> None:
+    ask = (
+        "import sys, rcakit.parsing.pgparse as it; it.tokens('SELECT 1')\n"
+        "sys.exit(' '.join(sorted(name for name in sys.modules if name.startswith('google.protobuf'))) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ask], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_lines_are_those_of_the_whole_text() -> None:
     text = "-- é\nSELECT 1;\n/* x\n */ DO LANGUAGE plpgsql\n\n$b$\nBEGIN\nIF p() THEN\nDROP TABLE x;\nEND IF; END $b$"
     (guard,) = clean(text)
@@ -509,6 +539,7 @@ def test_mutated_text_never_raises_and_is_never_passed_over(text: str, at: int, 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=40))
+@example("||0")
 def test_any_text_is_read_or_unread(text: str) -> None:
     read(text)
     read(f"DO $a${text}$a$")

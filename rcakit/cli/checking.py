@@ -88,10 +88,14 @@ def _files_of(target: Target) -> Case:
 
 def _rendered(case: Case, fmt: str, fail_on: str) -> str | bytes:
     """Text for a terminal; bytes for a program: what reads a format decides its encoding, not the locale."""
-    from rcakit import document, exports, text
-
     if fmt == "text":
+        from rcakit import text
+
         return text.findings(case)
     if fmt == "json":
+        from rcakit import document
+
         return document.dumps(document.document(case), ascii_only=True)
+    from rcakit import exports
+
     return exports.FORMATS[fmt](exports.checked(case, fail_on)).encode()

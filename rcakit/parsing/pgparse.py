@@ -8,16 +8,15 @@ read wrongly in silence (a NUL, a body in another language) is refused here, bef
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any, NamedTuple, NoReturn
 
-import postgast
-from postgast.native import lib
-
 from rcakit.errors import SqlError
+from rcakit.parsing.library import lib, words
 
 Node = dict[str, Any]
 """A parse tree node, tagged `{"SelectStmt": {..}}`, or its bare fields."""
@@ -36,6 +35,7 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 """The strings of a JSON document."""
 _STEPS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _OTHERS = bytes(set(range(256)) - _STEPS.keys())
+_BRANCHES = frozenset((dict, list))
 
 
 class Token(NamedTuple):
@@ -147,11 +147,15 @@ def _lines_to_quote(raw: bytes) -> int:
 
 def tokens(text: str) -> list[Token]:
     """Every token of a text that parses, comments left out."""
+    result = lib.pg_query_scan(text.encode())
     try:
-        found = postgast.scan(text).tokens
-    except postgast.PgQueryError as error:
-        raise SqlError(f"PostgreSQL cannot split this into words: {error.message}") from None
-    return [Token(token.token, token.start, token.end) for token in found if token.token not in _COMMENTS]
+        if result.error:
+            message = result.error.contents.message.decode(errors="replace")
+            raise SqlError(f"PostgreSQL cannot split this into words: {message}")
+        scanned = ctypes.string_at(result.pbuf.data, result.pbuf.len)
+    finally:
+        lib.pg_query_free_scan_result(result)
+    return [Token(*word) for word in words(scanned) if word[0] not in _COMMENTS]
 
 
 def walk(*roots: object) -> Iterator[tuple[str, Node]]:
@@ -159,13 +163,13 @@ def walk(*roots: object) -> Iterator[tuple[str, Node]]:
     todo = list(reversed(roots))
     while todo:
         node = todo.pop()
-        if isinstance(node, list):
+        if type(node) is list:
             todo.extend(reversed(node))
-        elif isinstance(node, dict):
+        elif type(node) is dict:
             for key, value in node.items():
-                if isinstance(value, dict) and key[:1].isupper():
+                if type(value) is dict and key[:1].isupper():
                     yield key, value
-            todo.extend([each for each in reversed(node.values()) if isinstance(each, dict | list)])
+            todo.extend([each for each in reversed(node.values()) if type(each) in _BRANCHES])
 
 
 def tag(node: object) -> tuple[str, Node]:

@@ -15,12 +15,14 @@ import configparser
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING
 
 from rcakit.facts import Call, CiJob, Unread, Where
 from rcakit.sources import jenkins, nodes
 from rcakit.sources.shell import Command, commands, starts_postgresql
+
+if TYPE_CHECKING:
+    import yaml
 
 OTHERS = (
     "azure-pipelines.yml",
@@ -36,7 +38,7 @@ OTHERS = (
 )
 _POSTGRES = ("postgres", "postgis", "timescale", "pgvector")
 _VARIABLE = "DJANGO_SETTINGS_MODULE"
-Reader = Callable[[yaml.Node, str, Sequence[CiJob]], Iterator[CiJob]]
+Reader = Callable[["yaml.Node", str, Sequence[CiJob]], Iterator[CiJob]]
 _GITLAB_WORDS = frozenset(
     (
         "default",
@@ -66,14 +68,10 @@ def read(project: Path) -> tuple[tuple[CiJob, ...], tuple[Unread, ...]]:
     jobs: list[CiJob] = []
     for path, reader in _files(project):
         name = path.relative_to(project).as_posix()
-        try:
-            tree = yaml.compose(path.read_text("utf-8-sig", "replace"), Loader=yaml.SafeLoader)
-        except (OSError, yaml.YAMLError, RecursionError) as error:
-            mark = getattr(error, "problem_mark", None)
-            where = Where(name, mark.line + 1 if mark else None)
-            unread.append(Unread("ci", "the pipeline file is not valid YAML", where, blocking=False))
-            continue
-        if isinstance(tree, yaml.MappingNode):
+        tree = _tree(path, name)
+        if isinstance(tree, Unread):
+            unread.append(tree)
+        elif tree is not None:
             jobs += reader(tree, name, local)
     for name in jenkins.PATHS:
         if (project / name).is_file():
@@ -81,6 +79,19 @@ def read(project: Path) -> tuple[tuple[CiJob, ...], tuple[Unread, ...]]:
             jobs += [_with(job, done, local) for job, done in stages]
             unread += told
     return (*jobs, *local), tuple(unread)
+
+
+def _tree(path: Path, name: str) -> yaml.MappingNode | Unread | None:
+    """The mapping that a pipeline file is; None for anything else. Few projects have one: only then YAML is imported."""
+    import yaml
+
+    try:
+        tree = yaml.compose(path.read_text("utf-8-sig", "replace"), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = Where(name, mark.line + 1 if mark else None)
+        return Unread("ci", "the pipeline file is not valid YAML", where, blocking=False)
+    return tree if isinstance(tree, yaml.MappingNode) else None
 
 
 def _files(project: Path) -> Iterator[tuple[Path, Reader]]:
@@ -324,6 +335,8 @@ def _forgiven(command: Command) -> str:
 
 def _script(node: yaml.Node | None) -> Iterator[Command]:
     """The commands of a script: one text, or a list of them."""
+    import yaml
+
     if isinstance(node, yaml.SequenceNode):
         for each in nodes.items(node):
             yield from _script(each)

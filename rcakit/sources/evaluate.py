@@ -36,6 +36,7 @@ class Files:
         self.settings: Module | None = None
         self._modules: dict[str, Module | None] = {}
         self._paths: dict[str, Path | None] = {}
+        self._packages: dict[str, bool] = {}
         self._steps = 0
         self._depth = 0
 
@@ -74,7 +75,9 @@ class Files:
         return module.names.get(name) if module else None
 
     def is_package(self, dotted: str) -> bool:
-        return self.project.joinpath(*dotted.split(".")).is_dir()
+        if dotted not in self._packages:
+            self._packages[dotted] = self.project.joinpath(*dotted.split(".")).is_dir()
+        return self._packages[dotted]
 
     @contextmanager
     def deeper(self) -> Iterator[None]:

@@ -106,9 +106,9 @@ def edits(
         history = _by_path(_log(project, sorted(files)))
         unread = _shallow(project)
         waiting = _uncommitted(project, sorted(files))
+        changed = [all_ for path, all_ in history.items() if len(all_) > 1 or path in waiting]
         texts = _blobs(
-            project,
-            {blob for all_ in history.values() for each in all_ for blob in (each.before, each.after)},
+            project, {blob for all_ in changed for each in all_ for blob in (each.before, each.after)}
         )
     except _Refused as error:
         return (), (_unread(error),)
@@ -246,7 +246,6 @@ def _shallow(project: Path) -> tuple[Unread, ...]:
 
 def _log(project: Path, paths: Sequence[str], *options: str, magic: bool = False) -> list[_Change]:
     """Every change below the project by the commits that HEAD leads to, oldest first; `magic`: of pathspecs, not paths."""
-    _git(project, "rev-parse", "--verify", "-q", "HEAD", empty_is="it has no commit yet")
     command = (
         "log",
         "-z",
@@ -289,6 +288,8 @@ def _by_path(changes: Iterable[_Change]) -> dict[str, list[_Change]]:
 def _blobs(project: Path, ids: set[str]) -> dict[str, bytes]:
     """Blob id -> content; ids git does not have (submodules, missing objects) are left out."""
     wanted = sorted(ids - {_ABSENT})
+    if not wanted:
+        return {}
     answer = _git(project, "cat-file", "--batch", given="".join(f"{each}\n" for each in wanted).encode())
     found, at = {}, 0
     for blob in wanted:
@@ -354,6 +355,8 @@ def _reason(stderr: bytes) -> str:
         return "it is not a git repository"
     if "dubious ownership" in said:
         return "git refuses it, as it belongs to another user"
+    if "does not have any commits yet" in said:
+        return "it has no commit yet"
     return said.splitlines()[0] if said else ""
 
 

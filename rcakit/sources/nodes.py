@@ -6,14 +6,18 @@ https://pyyaml.org/wiki/PyYAMLDocumentation#nodes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-
-import yaml
+from typing import TYPE_CHECKING
 
 from rcakit.facts import Where
+
+if TYPE_CHECKING:
+    import yaml
 
 
 def pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
     """Keys and values of a mapping, what `<<` merges in last."""
+    import yaml
+
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -35,10 +39,14 @@ def first(places: Iterable[yaml.Node], key: str) -> yaml.Node | None:
 
 
 def items(node: yaml.Node | None) -> list[yaml.Node]:
+    import yaml
+
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def text(node: yaml.Node | None) -> str:
+    import yaml
+
     return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
 
 
