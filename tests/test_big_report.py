@@ -14,6 +14,7 @@ from typing import Any
 import casefixture
 import pytest
 from casefixture import NOW, Event, make_case
+from links import dead_in
 from test_figures import texts
 from test_render import page_of, read
 
@@ -50,10 +51,7 @@ def test_no_code_is_hidden_behind_another(bad_day: Any) -> None:
 
 
 def test_every_link_of_a_big_page_leads_somewhere(bad_day: Any) -> None:
-    seen = read(page_of(bad_day)).seen
-    ids = {attributes.get("id") for _, attributes in seen}
-    links = [attributes["href"] or "" for name, attributes in seen if name == "a"]
-    assert [link for link in links if link.removeprefix("#") not in ids] == []
+    assert dead_in(page_of(bad_day)) == []
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

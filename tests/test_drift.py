@@ -14,6 +14,7 @@ import pytest
 from casefixture import HOSTILE, make_case
 from commands import ROOT, Run, runner
 from kept_runs import finding, keep, placed, unread
+from links import dead
 
 from rcakit import document
 from rcakit.report import trend_figures
@@ -178,6 +179,16 @@ def test_the_figure_is_small_and_inert() -> None:
     )
 
 
+def test_the_figure_says_once_what_did_not_change() -> None:
+    same, other = {"error": 7, "warning": 2}, {"error": 1}
+    assert drawn(point(0, counts=same), point(0, counts=same)).alt == (
+        "2 runs at 2026-02-05 12:00 UTC; 7 errors, 2 warnings found each time; the runs before took 2.0 seconds."
+    )
+    alt = drawn(point(0, counts=same), point(1, counts=other), point(2, counts=same, seconds=None)).alt
+    assert "7 errors, 2 warnings found the first and the last time, something else between" in alt
+    assert "none found each time" in drawn(point(0, counts={}), point(1, counts={})).alt
+
+
 def test_one_run_is_no_trend_and_none_that_judged_is_told() -> None:
     assert trend_figures.trend([point(0, counts={})]) == Html("")
     assert "findings are not known" in drawn(point(0, "failed"), point(1, "timeout")).alt
@@ -210,6 +221,7 @@ def test_the_second_run_compares_with_the_first(
     assert "Nothing changed since" in page
     assert "2 runs from" in page
     assert f"../{first.parent.name}/report.html" in page
+    assert [dead(path) for path in (first, second, tmp_path / "index.html")] == [[], [], []]
     found = json.loads((second.parent / "findings.json").read_text())
     assert {row["code"] for row in found["findings"]} >= {"RK201", "RK401"}
     assert os.listdir(second.parent / "evidence")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from commands import ROOT
+from links import dead
 
 from rcakit.report import params, runs
 from rcakit.report.runs import Options
@@ -95,6 +96,7 @@ def test_what_a_notebook_finds(
     assert {row["code"] for row in found["findings"]} == (INCIDENT if wrong else set())
     assert found["accounts"]["declared"]["how"] == how
     assert not any(row["blocking"] for row in found["unread"])
+    assert dead(done.report) == []
     steps = {row["migration"]: row["class"] for row in found["steps"]}
     page = done.report.read_text(encoding="utf-8")
     assert [line for line in SAYS.get((notebook, twin), ()) if line not in page] == []

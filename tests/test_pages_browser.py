@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from casefixture import HOSTILE
 from kept_runs import finding, keep, placed, unread
+from links import dead
 from test_report_browser import SIZES, browser, pytestmark  # noqa: F401  (a fixture, and the mark of this module)
 
 from rcakit.archive.difference import compare
@@ -65,6 +66,11 @@ def test_the_page_in_the_browser(
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_link_of_a_page_leads_somewhere(pages: dict[str, Path], kind: str) -> None:
+    assert dead(pages[kind]) == []
 
 
 def test_the_index_leads_to_the_reports(browser: Any, pages: dict[str, Path]) -> None:  # noqa: F811

@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import pytest
 from casefixture import HOSTILE, make_case
+from links import dead_in
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -308,12 +309,22 @@ def test_the_words_that_are_their_own(texts: list[str], own: list[tuple[str, ...
     assert tables.apart(texts) == own
 
 
-def test_every_link_leads_somewhere() -> None:
-    seen = read(page_of(make_case())).seen
-    ids = {attributes.get("id") for _, attributes in seen}
-    for name, attributes in seen:
-        if name == "a":
-            assert (attributes["href"] or "").removeprefix("#") in ids
+@pytest.mark.parametrize("kind", ["incident", "healthy", "hostile", "empty"])
+def test_every_link_leads_somewhere(kind: str) -> None:
+    page = page_of(make_case(**{} if kind == "incident" else {kind: True}))
+    assert dead_in(page) == []
+    assert page.count("<a href=#C1>") == (2 if kind in ("incident", "hostile") else 0)
+
+
+def test_a_page_without_the_part_shows_the_text_of_a_link_to_it() -> None:
+    data, metadata = sections.questions(make_case())._repr_mimebundle_()
+    assert "<a href=#C1>C1</a>" in data["text/html"]
+    output = new_output("display_data", data=data, metadata=metadata)
+    person = new_markdown_cell("## Asked\n\n[here](#nowhere), [there](#asked)")
+    page = render.page(new_notebook(cells=[person, new_code_cell("x", outputs=[output])]))
+    assert dead_in(page) == []
+    assert "C1" in read(page).words
+    assert "here, there" in read(page).text
 
 
 def test_every_unread_place_is_told() -> None:

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from commands import ROOT, Done, Run, begin, runner
 from django_projects import write
+from links import dead
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from psycopg import sql
 from test_cli_failures import FILES, MIGRATED
@@ -64,6 +65,7 @@ def left(done: Done, status: str, code: int = 2) -> str:
     described = json.loads((folder / "run.json").read_text())
     found = json.loads((folder / "findings.json").read_text())
     assert (described["status"], described["exit_code"], found["status"]) == (status, code, status)
+    assert dead(folder / "report.html") == []
     return (folder / "report.html").read_text()
 
 

@@ -53,8 +53,8 @@ _SETTINGS: dict[Any, Any] = {
     "font.size": 10,
     "text.parse_math": False,
 }
-WIDTH = 5.2
-"""Inches, about 500 CSS pixels: text of 10 points stays readable when a phone makes it narrower."""
+WIDTH = 4.4
+"""Inches, about 420 CSS pixels: little wider than a phone, so that text of 9 points stays readable on it."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from rcakit.names import visible
 
 _BREAK = re.compile(r"\S{9,24}?[._/]+(?=\S{3})|\S{28}(?=\S)")
+_OPTION = re.compile(r"(?<=\s)--?[a-z][\w-]*")
 _BARE = re.compile(r"[\w#-]+", re.ASCII)
 
 
@@ -82,8 +83,10 @@ def breakable(text: object) -> Html:
 
 
 def code(text: object) -> Html:
-    """An identifier or a short piece of code, in its own direction."""
-    return tag("code", text if isinstance(text, Html) else breakable(text))
+    """An identifier or a short piece of code, in its own direction; a command's option is not broken at its hyphens."""
+    if isinstance(text, Html):
+        return tag("code", text)
+    return tag("code", Html(_OPTION.sub(r"<span class=option>\g<0></span>", breakable(text).text)))
 
 
 def chip(kind: str, text: str) -> Html:

@@ -120,7 +120,18 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code =
         }
     }
     markup = _exporter().from_notebook_node(notebook, resources=resources)[0]
-    return _OPTIONAL.sub("", _SOURCE.sub(r"\2" if code == "none" else r"\1", markup))
+    return _OPTIONAL.sub("", _linked(_SOURCE.sub(r"\2" if code == "none" else r"\1", markup)))
+
+
+def _linked(page: str) -> str:
+    """The page with the text alone of every link to a part it does not have: a notebook shows some of the sections."""
+    there = {quoted or bare for quoted, bare in _ID.findall(page)}
+    return _INTERNAL.sub(lambda link: link[0] if (link[1] or link[2]) in there else link[3], page)
+
+
+_ID = re.compile(r"""<[a-z][^<>]*? id=(?:"([^"<>]*)"|([^\s"<>]+))""")
+_INTERNAL = re.compile(r"""<a href=(?:"#([^"<>]*)"|#([^\s"<>]+))>(.*?)</a>""", re.DOTALL)
+"""Links as `html.tag` and nbconvert write them; in text both would be escaped."""
 
 
 _SOURCE = re.compile(r"<!--code-->(.*?)<!--else-->(.*?)<!--end-->", re.DOTALL)

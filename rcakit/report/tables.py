@@ -63,21 +63,26 @@ def table(
     rows = list(rows)
     total = len(rows) if style.total is None else style.total
     shown = rows[: style.limit]
-    head = "".join(f"<th scope=col>{esc(column)}</th>" for column in columns)
     wide = [column in style.wide for column in columns]
     body = "".join(_row(row, wide, style) for row in shown)
+    head = "".join(_head(column, [row[n] for row in shown]) for n, column in enumerate(columns))
     count = _count(len(shown), total, style)
-    kind = _labels(columns, style) if style.cards else ""
+    # Two columns find room on any screen.
+    kind = _labels(columns, style) if style.cards and len(columns) > 2 else ""
     # Columns of any number and width may have to be scrolled: then the keyboard must reach them.
     scroll = (
-        ""
-        if style.cards or len(columns) < 3
-        else f" tabindex=0 role=region aria-label={attribute(style.caption)}"
+        "" if kind or len(columns) < 3 else f" tabindex=0 role=region aria-label={attribute(style.caption)}"
     )
     return Html(
         f"<div class=table{scroll}><table{kind}><caption>{esc(style.caption)} <small>{count}</small>{note}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _head(column: object, values: Sequence[object]) -> str:
+    """A column's name, to the right where its numbers are."""
+    kind = " class=number" if values and all(map(_number, values)) else ""
+    return f"<th scope=col{kind}>{esc(column)}</th>"
 
 
 def _labels(columns: Sequence[object], style: Style) -> str:
@@ -97,9 +102,12 @@ def _row(row: Sequence[object], wide: Sequence[bool], style: Style) -> str:
 
 
 def _cell(value: object, wide: bool) -> str:
-    number = isinstance(value, Number) and not isinstance(value, bool)
-    kind = " class=wide" if wide else " class=number" if number else ""
+    kind = " class=wide" if wide else " class=number" if _number(value) else ""
     return f"<td{kind}>{cell(value)}</td>"
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Number) and not isinstance(value, bool)
 
 
 def cell(value: object) -> str:
@@ -183,7 +191,12 @@ def _answer(item: Evidence, limit: int) -> Html:
     if item.row_count == len(item.columns) == len(item.rows) == 1:
         return tag("p", f"Answer to {item.id}: {item.columns[0]} is ", tag("b", Html(cell(item.rows[0][0]))))
     style = Style(f"Answer to {item.id}", limit, item.row_count, head=False, source=source)
-    return table(item.columns, islice(item.rows, limit), style)
+    return table(item.columns, ([_raw(value) for value in row] for row in islice(item.rows, limit)), style)
+
+
+def _raw(value: object) -> object:
+    """What a query answered, as the database has it: an OID is no quantity."""
+    return str(value) if type(value) is int else value
 
 
 def alike(text: str, other: str) -> tuple[tuple[str, str], ...] | None:

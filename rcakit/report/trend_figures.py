@@ -113,14 +113,30 @@ def _alt(points: Sequence[Point]) -> str:
     judged = [point.counts for point in points if point.counts is not None]
     took = [point.seconds for point in points if point.seconds is not None]
     ended = len(points) - len(judged)
-    known = f"went from {_said(judged[0])} to {_said(judged[-1])}" if judged else "are not known"
+    first, last = _day(points[0]), _day(points[-1])
     parts = [
-        f"{plural(len(points), 'run')} from {_day(points[0])} to {_day(points[-1])} UTC",
-        f"findings {known}",
+        f"{plural(len(points), 'run')} {f'at {last}' if first == last else f'from {first} to {last}'} UTC",
+        _course([_said(counts) for counts in judged]),
         *([f"{plural(ended, 'run')} did not come to an end"] if ended else []),
-        *([f"the runs before took {min(took):.1f} to {max(took):.1f} seconds"] if took else []),
+        *([f"the runs before took {_between(min(took), max(took))} seconds"] if took else []),
     ]
     return f"{'; '.join(parts)}."
+
+
+def _course(said: Sequence[str]) -> str:
+    """What was found from the first run to the last, once where it did not change."""
+    if not said:
+        return "findings are not known"
+    if len(set(said)) == 1:
+        return f"{said[0]} found each time"
+    if said[0] == said[-1]:
+        return f"{said[0]} found the first and the last time, something else between"
+    return f"findings went from {said[0]} to {said[-1]}"
+
+
+def _between(least: float, most: float) -> str:
+    low, high = f"{least:.1f}", f"{most:.1f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _said(counts: Mapping[str, int]) -> str:

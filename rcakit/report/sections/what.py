@@ -152,7 +152,10 @@ def _blindness(case: Case) -> object:
     """What the findings on the tests come to, in one sentence."""
     found = {finding.code for finding in case.findings}
     said = [f"{what} ({code_})" for code_, what in _BLIND.items() if code_ in found]
-    return f"{'; '.join(said)}." if said else common.nothing("Nothing was found against the tests.")
+    if not said:
+        return common.nothing("Nothing was found against the tests.")
+    sentence = f"{'; '.join(said)}."
+    return tag("p", sentence[:1].upper() + sentence[1:])
 
 
 def _said(case: Case, role: str, otherwise: str) -> object:
@@ -275,7 +278,7 @@ def _accounts(
         "Verdict": lambda row: chip(_VERDICTS[row.verdict], row.verdict),
         "Intended": lambda row: code(row.intended.target) if row.intended else "no account of it",
         "Says so": lambda row: row.intended.source if row.intended else "–",
-        "Declared": lambda row: code(row.spelling.db_table),
+        "Declared": lambda row: code(repr(row.spelling.db_table)),
         "Recorded": lambda row: breakable(row.recorded),
         "Replayed": lambda row: "as observed" if row.replayed == str(row.relation) else row.replayed,
         "Observed": lambda row: code(row.relation) if row.relation else "nowhere",
