@@ -7,9 +7,11 @@ cannot be tied to one stay findings: they are faults, but nothing here shows tha
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from itertools import chain as joined
+from typing import Literal, NamedTuple
 
 from rcakit.facts import Accounts, Finding
 from rcakit.names import Name
@@ -168,11 +170,12 @@ def symptoms(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def chain(accounts: Accounts, findings: Sequence[Finding]) -> tuple[Cause, ...]:
     """The causes of the symptoms among `findings`, root first; empty when nothing is wrong with the database."""
     found = symptoms(findings)
+    told = _Told.of(found)
     causes: list[Cause] = []
     ties: dict[str, frozenset[Finding]] = {}
     for pattern in PATTERNS:
         mine = [each for each in findings if each.code == pattern.code and each.severity != "note"]
-        tied = {each: about for each in mine if (about := _tied(accounts, each, found))}
+        tied = {each: about for each in mine if (about := _tied(accounts, each, told))}
         if tied:
             id_ = f"C{len(causes) + 1}"
             ties[id_] = frozenset(each for group in tied.values() for each in group)
@@ -180,15 +183,27 @@ def chain(accounts: Accounts, findings: Sequence[Finding]) -> tuple[Cause, ...]:
     return _linked(causes, ties)
 
 
-def _tied(accounts: Accounts, finding: Finding, found: Iterable[Finding]) -> tuple[Finding, ...]:
+class _Told(NamedTuple):
+    """The symptoms by what they are about, so that thousands of findings find theirs without going through all."""
+
+    relations: dict[Name, list[Finding]]
+    migrations: dict[str, list[Finding]]
+
+    @classmethod
+    def of(cls, found: Iterable[Finding]) -> _Told:
+        told = cls(defaultdict(list), defaultdict(list))
+        for symptom in found:
+            if symptom.relation is not None:
+                told.relations[symptom.relation].append(symptom)
+            elif symptom.migration:
+                told.migrations[symptom.migration].append(symptom)
+        return told
+
+
+def _tied(accounts: Accounts, finding: Finding, told: _Told) -> tuple[Finding, ...]:
     """The symptoms that are about a relation, or else the migration, that this finding is about too."""
-    about = _relations(accounts, finding)
-    return tuple(
-        symptom
-        for symptom in found
-        if symptom.relation in about
-        or (symptom.relation is None and symptom.migration and symptom.migration == finding.migration)
-    )
+    by_relation = (told.relations.get(name, ()) for name in _relations(accounts, finding))
+    return (*joined.from_iterable(by_relation), *told.migrations.get(finding.migration or "", ()))
 
 
 def _cause(pattern: Pattern, findings: tuple[Finding, ...], tied: str, id_: str) -> Cause:
@@ -208,18 +223,18 @@ def _cause(pattern: Pattern, findings: tuple[Finding, ...], tied: str, id_: str)
 
 def _counted(tied: Iterable[Finding], found: Iterable[Finding]) -> str:
     """ "7 of 7 misplaced tables", by the kind of symptom that is tied most often."""
-    codes = [symptom.code for symptom in tied]
-    code = max(sorted(set(codes)), key=codes.count)
+    codes = Counter(symptom.code for symptom in tied)
+    code = max(sorted(codes), key=codes.__getitem__)
     every = sum(symptom.code == code for symptom in found)
     noun = _NOUNS.get(code, "differences in structure")
-    return f"{codes.count(code)} of {every} {noun}"
+    return f"{codes[code]:,} of {every:,} {noun}"
 
 
 _NOUNS = {"RK301": "migrations without effect", "RK401": "misplaced tables", "RK402": "missing tables"}
 
 
 def _number(found: Sequence[Finding], noun: str) -> str:
-    return f"{len(found)} {noun}{'s' * (len(found) != 1)}"
+    return f"{len(found):,} {noun}{'s' * (len(found) != 1)}"
 
 
 def _linked(causes: Sequence[Cause], ties: Mapping[str, frozenset[Finding]]) -> tuple[Cause, ...]:
@@ -250,4 +265,7 @@ def _relations(accounts: Accounts, finding: Finding) -> set[Name]:
 
 
 def _migrations(findings: Sequence[Finding]) -> str:
-    return ", ".join(dict.fromkeys(finding.migration for finding in findings if finding.migration))
+    """Up to three by name; of more, the first two and how many others."""
+    names = list(dict.fromkeys(finding.migration for finding in findings if finding.migration))
+    more = len(names) - 2
+    return f"{', '.join(names[:2])} and {more} other migrations" if more > 1 else ", ".join(names)

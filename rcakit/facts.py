@@ -292,6 +292,16 @@ class Catalog:
         return _grouped(self.relations, attrgetter("name"))
 
     @cached_property
+    def ending(self) -> dict[str, list[Relation]]:
+        """A name, or what follows a dot in one, in small letters -> every relation it is of: "venues" -> "adm.venues"."""
+        found: dict[str, list[Relation]] = defaultdict(list)
+        for relation in self.relations:
+            parts = relation.name.split(".")
+            for key in {".".join(parts[n:]).lower() for n in range(len(parts))}:
+                found[key].append(relation)
+        return dict(found)
+
+    @cached_property
     def columns_of(self) -> dict[int, list[Column]]:
         return _grouped(self.columns, attrgetter("relation"))
 

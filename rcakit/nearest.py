@@ -37,7 +37,7 @@ def _candidates(name: Name, catalog: Catalog) -> Iterator[Relation]:
         lambda other: other.lower().endswith(f".{lower}"),
     )
     for test in tests:
-        yield from _best_first((each for each in catalog.relations if test(each.name)), name)
+        yield from _best_first((each for each in catalog.ending.get(lower, ()) if test(each.name)), name)
     similar = {
         each.name for each in catalog.relations if abs(len(each.name) - len(name.name)) <= len(name.name) // 4
     }

@@ -92,7 +92,8 @@ class Reader:
     found: Sequence[Found]
     user_model: str = "auth.User"
     files: Files | None = None
-    unread: list[Unread] = field(default_factory=list)
+    unread: dict[Unread, None] = field(default_factory=dict)
+    """What could not be told, each once, in the order it was met."""
 
     keys: dict[str, Found] = field(init=False)
     owners: dict[int, Found] = field(init=False)
@@ -344,7 +345,8 @@ class Reader:
             fields, _ = self.fields(each)
         finally:
             self._asked.pop()
-            del self.unread[before:]
+            while len(self.unread) > before:
+                self.unread.popitem()
         found = next((one for one in fields if (one.name == name if name else one.primary_key)), None)
         if not self._asked:  # an answer within another question may have been cut short
             self._known[id(each), name] = found
@@ -465,9 +467,7 @@ class Reader:
                 self.tell(klass, f"a part of Meta.{option} cannot be told")
 
     def tell(self, klass: Class, reason: str, *, blocking: bool = False) -> None:
-        row = Unread("declared", f"{klass.name}: {reason}", klass.where, blocking)
-        if row not in self.unread:
-            self.unread.append(row)
+        self.unread.setdefault(Unread("declared", f"{klass.name}: {reason}", klass.where, blocking))
 
 
 # ------------------------------------------------------------------ classes

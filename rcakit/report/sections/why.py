@@ -33,6 +33,8 @@ _SPELLINGS = {
 }
 BY_HAND = "asked by hand"
 """The name of what a person asked with `case.query`."""
+MIGRATIONS = 3
+"""Migrations whose false guards are shown one by one, as many as there is room for; the others share a table."""
 SHOWN = 3
 """Rows of a cited answer that the page shows; the CSV file beside it has them all."""
 
@@ -127,8 +129,7 @@ def _query(group: list[Evidence]) -> Html:
     style = tables.Style(
         f"The same as {first.id}, with other words", noun="question", cards=True, source="evidence/"
     )
-    below = join(tables.records(others, style, columns), _beyond(others[tables.LIMIT :]))
-    return tables.evidence(first, limit=SHOWN, below=below)
+    return tables.evidence(first, limit=SHOWN, below=tables.records(others, style, columns))
 
 
 def _in_a_line(first: Evidence, others: Sequence[Evidence]) -> Html | None:
@@ -137,21 +138,18 @@ def _in_a_line(first: Evidence, others: Sequence[Evidence]) -> Html | None:
     replaced = {_words(item, first, 1).text for item in others}
     if len(came) > 1 or len(replaced) > 1:
         return None
-    shown = [join(tag("span", item.id, id=item.id), " ", _words(item, first, 0)) for item in others]
+    shown = [
+        join(tag("span", item.id, id=item.id), " ", _words(item, first, 0)) for item in others[: tables.LIMIT]
+    ]
+    more = [join(f"{number:,} more in ", code("evidence/"))] if (number := len(others) - len(shown)) else []
     seconds = sum(item.seconds for item in others)
     instead = Html(replaced.pop())
     said = f"The same answer, in {seconds:.3f} s, came with other words than "
-    return tag("p", said, instead, ": ", *between(shown, ", "), ".")
+    return tag("p", said, instead, ": ", *between([*shown, *more], ", "), ".")
 
 
 def _came(item: Evidence) -> str:
     return str(item.rows if item.row_count == 1 else (item.error, item.row_count, item.id))
-
-
-def _beyond(items: Sequence[Evidence]) -> Html:
-    """Where a link to a query leads that no row is left for."""
-    places = (tag("span", item.id, id=item.id) for item in items)
-    return tag("p", "Not shown: ", *between(list(places), ", "), class_="meta") if items else Html("")
 
 
 def _words(item: Evidence, first: Evidence, side: int) -> Html:
@@ -201,12 +199,35 @@ def _guards(case: Case) -> Html:
     for row in case.guards:
         closed = row.as_catalog is False and not row.guard.negated
         (shut.setdefault(row.guard.migration, []) if closed else others).append(row)
-    shown = [_verdicts(rows, f"Guards of {label} that are false", "error") for label, rows in shut.items()]
+    told, more = list(shut.items())[:MIGRATIONS], list(shut.items())[MIGRATIONS:]
+    limit = tables.LIMIT // max(1, len(told))
+    shown = [_verdicts(rows, f"Guards of {label} that are false", "error", limit) for label, rows in told]
     rest = _verdicts(others, "Other conditions in migrations", "quiet") if others else Html("")
-    return join(*shown, details(f"{common.plural(len(others), 'other condition')}", rest) if others else rest)
+    return join(
+        *shown,
+        _shut(more),
+        details(f"{common.plural(len(others), 'other condition')}", rest) if others else rest,
+    )
 
 
-def _verdicts(rows: list[Verdict], caption: str, false: str) -> Html:
+def _shut(more: Sequence[tuple[str, list[Verdict]]]) -> Html:
+    """A row for each migration that there is no room for the guards of."""
+    if not more:
+        return Html("")
+    rows = [
+        (code(label), len(rows), _asked(rows[0]), code(near.qualified) if (near := rows[0].nearest) else "–")
+        for label, rows in more
+    ]
+    style = tables.Style(
+        "Other migrations with guards that are false",
+        noun="migration",
+        cards=True,
+        source="evidence/guards.csv",
+    )
+    return tables.table(["Migration", "Guards", "The first asks for", "Nearest name"], rows, style)
+
+
+def _verdicts(rows: list[Verdict], caption: str, false: str, limit: int = tables.LIMIT) -> Html:
     columns = {
         "Asks for": _asked,
         "Migration": lambda row: join(
@@ -219,7 +240,9 @@ def _verdicts(rows: list[Verdict], caption: str, false: str) -> Html:
         "Evidence": lambda row: common.refs(row.evidence),
     }
     return tables.records(
-        rows, tables.Style(caption, noun="guard", cards=True, source="evidence/guards.csv"), columns
+        rows,
+        tables.Style(caption, limit, noun="guard", cards=True, source="evidence/guards.csv"),
+        columns,
     )
 
 
