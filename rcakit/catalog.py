@@ -146,7 +146,7 @@ def _rows_of(recorder: Recorder, history: _History) -> tuple[Applied, ...] | str
     """The history in the order it was written, or why it cannot be told."""
     table = names.Name(history.schema, "django_migrations")
     if not history.readable:
-        return f"the role {recorder.server.role} may not read {table}"
+        return f"the role {recorder.server.role} may not read {table}: grant it SELECT there, or ask as another role"
     if missing := {"app", "name", "applied"} - set(history.columns):
         return f"{table} is no history of Django's: it has no column {', '.join(sorted(missing))}"
     key = "id::int8" if "id" in history.columns else "0::int8"

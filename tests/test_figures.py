@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from casefixture import HOSTILE, NOW, Event, make_case
 
 from rcakit.names import visible
-from rcakit.report import figures
+from rcakit.report import figures, timeline_figures
 from rcakit.report.figures import Figure
 from rcakit.report.html import Html
 
@@ -20,7 +21,7 @@ def drawn(case: Any) -> dict[str, Html]:
     return {
         "placement": figures.placement(case.placement),
         "chain": figures.chain(case.causes, 7),
-        "timeline": figures.timeline(case.timeline),
+        "timeline": timeline_figures.timeline(case.timeline),
     }
 
 
@@ -79,7 +80,7 @@ def test_nothing_to_draw_draws_nothing() -> None:
 )
 def test_names_are_drawn_as_text(text: str) -> None:
     events = (Event(NOW, text, text), Event(NOW, "b", "git 1"))
-    figure = figures.timeline(events)
+    figure = timeline_figures.timeline(events)
     shown = texts(figure)
     assert visible(text)[:6] in shown
     assert "mathdefault" not in shown
@@ -95,3 +96,14 @@ def test_the_same_facts_give_the_same_bytes() -> None:
 )
 def test_short_keeps_both_ends(text: str, width: int, cut: str) -> None:
     assert figures.short(text, width) == cut
+
+
+def test_a_run_long_after_the_incident_is_drawn_nearer_and_says_so() -> None:
+    events = [Event(NOW + timedelta(days=day), "applied", "history table") for day in (0, 1, 4)]
+    late = timeline_figures.timeline([*events, Event(NOW + timedelta(days=290), "investigated", "this run")])
+    soon = timeline_figures.timeline([*events, Event(NOW + timedelta(days=5), "investigated", "this run")])
+    assert "+286 days" in texts(late)
+    assert "drawn nearer" in late.text
+    assert "2026-02-05" in texts(soon)
+    assert "2026-02-10" in texts(soon)
+    assert "drawn nearer" not in soon.text

@@ -14,12 +14,14 @@ from rcakit.report.notebooks import nbformat  # first: whatever else is imported
 from jupyter_client.kernelspec import NoSuchKernel
 from nbformat import NotebookNode
 
-from rcakit.report.render import Failure
+from rcakit.report.banner import Failure
 
 if TYPE_CHECKING:
     from rcakit.report.forks import Template
 
-CANCELLED = Failure("cancelled", "the run was interrupted")
+CANCELLED = Failure(
+    "cancelled", "the run was interrupted", "start it again; what was found until then stands below"
+)
 _MARKER = "papermill-error-cell-tag"
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it would say, the run says itself
 

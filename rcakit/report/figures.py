@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from rcakit.causes import Cause
     from rcakit.placement import Placement
-    from rcakit.timeline import Event
 
 INK, SOFT, LINE, PAPER = "#1b2430", "#55606e", "#c9cfd8", "#ffffff"
 BAD, BAD_FILL, GOOD, GOOD_FILL = "#a4161a", "#fbe9e7", "#1b6b3a", "#e6f4ea"
@@ -253,10 +251,10 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _symptom(number: int) -> str:
-    return f"Symptom: {number} {'finding' if number == 1 else 'findings'} in the database as it is"
+    return f"Symptom: {number} {'finding' if number == 1 else 'findings'} in the database"
 
 
-_NODE = (34.0, WIDTH * 72 - 34.0 - 50.0)
+_NODE = (26.0, WIDTH * 72 - 26.0 - 42.0)
 """Left edge and width of a node, in points; the margins are for the arrows that pass others by."""
 
 
@@ -270,11 +268,11 @@ def _node(axes: Axes, y: float, height: float, id_: str, role: str, title: str) 
             (left, y), width, height, boxstyle=style, facecolor=face, edgecolor=edge, linewidth=1.2, zorder=2
         )
     )
-    label = "\n".join(textwrap.wrap(visible(title), 44)[:2])
+    label = "\n".join(textwrap.wrap(visible(title), 40)[:2])
     if last:
         _text(axes, left + width / 2, y + height / 2, label, weight="bold", color=BAD, zorder=3)
         return
-    _text(axes, left + 12, y + height - 10, f"{id_} · {role}", ha="left", size=8, color=SOFT, zorder=3)
+    _text(axes, left + 12, y + height - 10, f"{id_} · {role}", ha="left", size=9, color=SOFT, zorder=3)
     _text(
         axes,
         left + 12,
@@ -303,62 +301,6 @@ def _arrow(axes: Axes, start: float, end: float, height: float, distance: int, a
         axes.add_patch(FancyArrowPatch((middle, start), (middle, end + height), **style))
         return
     x = left + width if distance > 0 else left
-    bow = "arc3,rad=-0.28" if abs(distance) > 1 else "arc3,rad=-0.6"
+    bow = f"arc3,rad=-{min(0.28, 75 / abs(start - end)):.2f}" if abs(distance) > 1 else "arc3,rad=-0.6"
     ends = (x, start + height / 2), (x, end + 8 + apart)
     axes.add_patch(FancyArrowPatch(*ends, connectionstyle=bow, shrinkA=0, shrinkB=1, **style))
-
-
-# ------------------------------------------------------------------ the timeline
-
-
-def timeline(events: Sequence[Event]) -> Figure | Html:
-    """A lane for each kind of source, a mark for each event, true distances in time."""
-    if len(events) < 2:
-        return Html("")
-    lanes = list(dict.fromkeys(_lane(event.source) for event in events))
-    with mpl.rc_context(_SETTINGS):
-        canvas = Canvas(figsize=(WIDTH, (30 * len(lanes) + 44) / 72))
-        FigureCanvasSVG(canvas)
-        axes = canvas.add_axes((0.28, 34 / (30 * len(lanes) + 44), 0.69, 1 - 38 / (30 * len(lanes) + 44)))
-        _lanes(axes, events, lanes)
-        svg = _svg(canvas)
-    first, last = events[0], events[-1]
-    alt = (
-        f"{len(events)} events from {first.at:%Y-%m-%d %H:%M} to {last.at:%Y-%m-%d %H:%M} UTC in "
-        f"{len(lanes)} lanes: {', '.join(lanes)}; first {first.what}, last {last.what}."
-    )
-    return _figure(
-        svg, alt, "Every event at its time, one lane for each kind of source; the table names them."
-    )
-
-
-def _lane(source: str) -> str:
-    return "git" if source.startswith("git") else source.split(" (")[0].split(" in ")[0]
-
-
-def _lanes(axes: Axes, events: Sequence[Event], lanes: list[str]) -> None:
-    for number in range(len(lanes)):
-        axes.axhline(number, color=LINE, linewidth=0.8, zorder=0)
-    marks = "osD^vP"
-    for number, lane in enumerate(lanes):
-        times = sorted({date2num(event.at) for event in events if _lane(event.source) == lane})
-        axes.plot(
-            times,
-            [number] * len(times),
-            marks[number % 6],
-            color=INK,
-            markersize=7,
-            markeredgecolor=PAPER,
-            clip_on=False,
-        )
-    axes.set_ylim(len(lanes) - 0.5, -0.5)
-    axes.set_yticks(range(len(lanes)), [short(lane, 17) for lane in lanes], color=INK, parse_math=False)
-    span = (events[-1].at - events[0].at).total_seconds()
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
-    axes.xaxis.set_major_formatter(
-        DateFormatter("%Y-%m-%d" if span > 3 * 86400 else "%m-%d %H:%M" if span > 3600 else "%H:%M:%S")
-    )
-    axes.margins(x=0.04)
-    axes.tick_params(length=0, labelcolor=INK)
-    for side in axes.spines.values():
-        side.set_visible(False)

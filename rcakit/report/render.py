@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +22,11 @@ from nbconvert.exporters import HTMLExporter, TemplateExporter
 from nbconvert.filters.ansi import strip_ansi
 from nbformat import NotebookNode
 
+from rcakit.report import banner as banners
 from rcakit.report import pages
-from rcakit.report.html import Html, between, code, details, esc, join, pre, source, tag
+from rcakit.report.banner import Failure as Failure
+from rcakit.report.banner import Opening, Progress
+from rcakit.report.html import Html, details, esc, pre, source, tag
 
 _HERE = Path(__file__).parent
 _TAGS = frozenset(
@@ -70,31 +72,6 @@ _TAGS = frozenset(
 _ATTRIBUTES = {"a": ["href", "title"], "td": ["colspan", "rowspan"], "th": ["scope", "colspan", "rowspan"]}
 Code = Literal["folded", "open", "none"]
 _ASIDE = {"parameters", "injected-parameters", "notebook-only"}
-_REASONS = {
-    "failed": "This run failed",
-    "timeout": "This run was stopped: it took too long",
-    "kernel-died": "This run broke off: the notebook's process died",
-    "cancelled": "This run was cancelled",
-    "could-not-check": "This run could not check everything",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A second-level heading, which opens a section of the page."""
-
-    number: int
-    slug: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a run is not whole: `status` as in findings.json, `reason` one sentence, `hint` the act."""
-
-    status: str
-    reason: str
-    hint: str = ""
 
 
 def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code = "folded") -> str:
@@ -106,6 +83,8 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code =
     given = notebook.metadata.get("papermill", {}).get("parameters", {})
     opens = _openings(notebook)
     not_run = _not_run(notebook)
+    code_cells = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    progress = Progress(code_cells, not_run, opens)
     resources = {
         "rcakit": {
             "title": _title(notebook),
@@ -115,7 +94,8 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code =
             "not_run": not_run,
             "aside": _aside(notebook),
             "at_end": _at_end(notebook, opens),
-            "banner": _banner(failure, notebook, opens, not_run) if failure else "",
+            "banner": banners.banner(failure, progress) if failure else "",
+            "left": progress.left,
             "code": "open" if code == "folded" and given.get("show_code") else code,
         }
     }
@@ -283,26 +263,3 @@ def _at_end(notebook: NotebookNode, opens: Mapping[int, Opening]) -> dict[int, s
 
 
 _SECTION = re.compile(r"sections\.\w+\([\w, ]*\)")
-
-
-def _sentence(text: str) -> Html:
-    """A message as a sentence: a capital, a full stop, and what stands in backticks as code."""
-    first, *more = text.split("`")
-    if first.partition(" ")[0].isalpha():
-        first = first[:1].upper() + first[1:]
-    quoted = len(more) % 2 == 0
-    parts = [code(part) if quoted and n % 2 else part for n, part in enumerate([first, *more])]
-    return join(*(parts if quoted else between(parts, "`")), "" if text.endswith((".", "!", "?")) else ".")
-
-
-def _banner(
-    failure: Failure, notebook: NotebookNode, opens: Mapping[int, Opening], not_run: set[int]
-) -> Html:
-    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    parts = [tag("p", _sentence(text)) for text in (failure.reason, failure.hint) if text]
-    if not_run:
-        parts.append(tag("p", f"{code_cells - len(not_run)} of {code_cells} steps were begun."))
-        left = [opens[start].title for start in opens if start > min(not_run) or start + 1 in not_run]
-        parts.append(tag("p", "Not run: ", ", ".join(left), ".") if left else Html(""))
-    head = tag("p", tag("strong", _REASONS.get(failure.status, "This run is not whole")))
-    return tag("aside", head, *parts, class_="banner", aria_label="State of this run")

@@ -39,7 +39,9 @@ RUN_DSN = "RCAKIT_RUN_DSN"
 
 _LEVELS = ("error", "warning", "note")
 _PDF = "report.pdf"
-_LATE = render.Failure("cancelled", "the run was interrupted while its report was written")
+_LATE = render.Failure(
+    "cancelled", "the run was interrupted while its report was written", "start it again, all of it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +256,17 @@ def _filled(job: Job, part: Path, started: datetime, nb: NotebookNode, failure: 
     options = job.options
     run, failure = _judged(job, part, failure)
     _describe(job, part, run, started)
-    page = render.page(nb, failure=failure, code=options.code)
+    page = render.page(nb, failure=failure and _about(failure, options, started), code=options.code)
     (part / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
     if options.pdf:
         _print(page, part / _PDF, options.say)
     return run
+
+
+def _about(failure: render.Failure, options: Options, started: datetime) -> render.Failure:
+    """The same with target, incident and time: where a run ends before its title block, nothing else tells them."""
+    known = (options.target, options.incident, f"{started:%Y-%m-%d %H:%M:%S} UTC")
+    return replace(failure, about=" · ".join(filter(None, known)))
 
 
 def _environment(options: Options, part: Path) -> dict[str, str]:

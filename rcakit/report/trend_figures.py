@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LEVELS = {"error": (BAD, BAD), "warning": (BAD_FILL, BAD), "note": ("none", SOFT)}
 """Severity -> what its part of a bar is filled and framed with, from the foot upwards."""
-_LEFT, _RIGHT, _HEIGHT = 44.0, WIDTH * 72 - 4, 206.0
+_LEFT, _RIGHT, _HEIGHT = 52.0, WIDTH * 72 - 4, 206.0
 _FOUND, _TOOK = (104.0, 66.0), (26.0, 42.0)
 """Foot and height of the two panels, in points."""
 _CAPTION = (
@@ -87,10 +87,10 @@ def _frame(axes: Axes, panel: tuple[float, float], top: str, unit: str) -> None:
     """The foot of a panel, and on its left the number that its tallest column stands for."""
     foot, height = panel
     axes.plot([_LEFT, _RIGHT], [foot, foot], color=SOFT, linewidth=0.8)
-    figures._text(axes, _LEFT - 6, foot + 3, "0", ha="right", color=SOFT, size=8)
+    figures._text(axes, _LEFT - 6, foot + 3, "0", ha="right", color=SOFT, size=9)
     reach = height - 12 if unit == "findings" else height
-    figures._text(axes, _LEFT - 6, foot + reach - 2, top, ha="right", color=SOFT, size=8)
-    figures._text(axes, _LEFT - 6, foot + reach / 2, unit, ha="right", color=SOFT, size=7.5)
+    figures._text(axes, _LEFT - 6, foot + reach - 2, top, ha="right", color=SOFT, size=9)
+    figures._text(axes, _LEFT - 6, foot + reach / 2, unit, ha="right", color=SOFT, size=9)
 
 
 def _legend(axes: Axes) -> None:
@@ -101,8 +101,8 @@ def _legend(axes: Axes) -> None:
 
 
 def _ends(axes: Axes, points: Sequence[Point]) -> None:
-    figures._text(axes, _LEFT, 10, _day(points[0]), ha="left", color=SOFT, size=8)
-    figures._text(axes, _RIGHT, 10, f"{_day(points[-1])}, this run", ha="right", color=SOFT, size=8)
+    figures._text(axes, _LEFT, 10, _day(points[0]), ha="left", color=SOFT, size=9)
+    figures._text(axes, _RIGHT, 10, f"{_day(points[-1])}, this run", ha="right", color=SOFT, size=9)
 
 
 def _day(point: Point) -> str:

@@ -7,9 +7,10 @@ nothing to say: then it says so.
 from rcakit.report.sections.act import actions, provenance, questions, repair
 from rcakit.report.sections.blind import tests_blind
 from rcakit.report.sections.gate import prevention
+from rcakit.report.sections.head import title, verdict
 from rcakit.report.sections.notes import notes
 from rcakit.report.sections.replay import replayed
-from rcakit.report.sections.what import impact, summary, symptom, timeline, title, verdict
+from rcakit.report.sections.what import impact, summary, symptom, timeline
 from rcakit.report.sections.why import answer, causes, evidence, factors
 
 __all__ = [

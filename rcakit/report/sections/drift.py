@@ -13,7 +13,7 @@ from rcakit.archive.difference import Difference, difference
 from rcakit.archive.kept import Kept, before, latest
 from rcakit.report import comparing, index, tables, trend_figures
 from rcakit.report.html import Html, between, breakable, chip, code, join, tag, when
-from rcakit.report.sections import common, since, what
+from rcakit.report.sections import common, head, since, what
 from rcakit.report.words import plural
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def verdict(case: Case) -> Html:
     place = _place()
     last = before(place, case.target.name)[0] if place else None
     changed = _UNKNOWN if last is None else _changed(difference(last.content, since.content(case)), last)
-    return tag("p", changed, " ", what.said(case), class_="answer")
+    return tag("p", changed, " ", head.said(case), class_="answer")
 
 
 def _changed(found: Difference, last: Kept) -> Html:

@@ -1,18 +1,16 @@
-"""What happened: title block, summary, symptom, impact, timeline."""
+"""What happened: summary, symptom, impact, timeline."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from rcakit.report import figures, tables
-from rcakit.report.html import Html, breakable, chip, code, details, join, tag, when
-from rcakit.report.sections import common, since
-from rcakit.target import Incident
+from rcakit.report import figures, tables, timeline_figures
+from rcakit.report.html import Html, between, breakable, chip, code, details, join, tag
+from rcakit.report.sections import common
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -31,112 +29,50 @@ _VERDICTS = {
 }
 
 
-def title(case: Case) -> Html:
-    """The title block: which incident, one sentence of verdict, how much was found and not read."""
-    incident = case.target.incident
-    counts = Counter(finding.severity for finding in case.findings)
-    blocked = sum(row.blocking for row in case.unread)
-    chips = [
-        chip(level, common.plural(counts[level], level))
-        for level in ("error", "warning", "note")
-        if counts[level]
-    ]
-    if not chips:
-        chips.append(chip("good", "no findings"))
-    chips.append(chip("unknown" if blocked else "quiet", f"{blocked} could not be checked"))
-    return tag(
-        "header",
-        _incident(incident),
-        tag("p", said(case), class_="verdict"),
-        tag("p", *chips, class_="chips"),
-        since.block(case),
-        _facts(case),
-        class_="title-block",
-    )
-
-
-def _incident(incident: Incident) -> Html:
-    """Its number and title; nothing where nobody gave it any: the page's own title asks the same."""
-    if not incident.id and incident.title == Incident().title:
-        return Html("")
-    return tag("p", join(incident.id, " · ") if incident.id else "", incident.title, class_="incident")
-
-
-def _facts(case: Case) -> Html:
-    incident, provenance = case.target.incident, case.provenance
-    rows: dict[str, object] = {
-        "Status": incident.status,
-        "Severity": incident.severity or "not given",
-        "Target": case.target.name,
-        "Database": join(
-            code(case.observed.server.database), f" · PostgreSQL {case.observed.server.version}"
-        ),
-        "Date": join(when(case.started), " UTC"),
-        "Branch": code(provenance.get("branch", "unknown")),
-        "Commit": _commit(provenance.get("commit", "unknown")),
-    }
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in rows.items()))
-
-
-def _commit(text: str) -> Html:
-    """The short name of a commit; why there is none is said in the provenance."""
-    return Html("unknown") if text.startswith("unknown") else code(text[:12])
-
-
-def verdict(case: Case) -> Html:
-    """The answer to the notebook's title."""
-    return tag("p", said(case), class_="answer")
-
-
-def said(case: Case) -> str:
-    """One sentence that somebody who was not there understands."""
-    wrong = [row for row in case.placement if row.verdict == "wrong schema"]
-    missing = [row for row in case.placement if row.verdict == "missing"]
-    root = next((cause for cause in case.causes if cause.role == "root"), None)
-    parts = [_misplaced(wrong)] if wrong else []
-    if missing:
-        parts.append(
-            f"{common.plural(len(missing), 'declared table')} {_is(missing)} nowhere in the database"
-        )
-    if not parts and any(row.severity != "note" for row in case.findings):
-        parts.append("Every declared table is where it was meant to be, but not all is well")
-    if not parts and any(row.blocking for row in case.unread):
-        return "Nothing wrong was found in what could be read; part of it could not be checked."
-    if not parts:
-        return "This database is what its migrations say it is."
-    return "; ".join(parts) + (f": {_lower(root.title)}." if root else ".")
-
-
-def _misplaced(rows: list[Placement]) -> str:
-    meant = dict.fromkeys(row.intended.target.schema or "?" for row in rows if row.intended)
-    found = dict.fromkeys(row.found.schema for row in rows if row.found)
-    which = "was" if len(rows) == 1 else "were"
-    return (
-        f"{common.plural(len(rows), 'table')} that {which} meant for schema {common.listed(meant)} "
-        f"{_is(rows)} in {common.listed(found)}"
-    )
-
-
-def _is(rows: list[Placement]) -> str:
-    return "is" if len(rows) == 1 else "are"
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
 def summary(case: Case) -> Html:
-    """Five rows: root cause, why silent, why the tests passed, fix, prevention."""
+    """Root cause, what let it through, why silent, why the tests passed, fix, prevention; one line without an incident."""
+    if not case.causes and not _amiss(case):
+        return _nothing_happened(case)
     rows = [
-        ("Root cause", _said(case, "root", "No root cause could be tied to a symptom.")),
+        ("Root cause", _said(case, "root", _untied(case))),
         ("Let through by", _said(case, "contributing", "Nothing was found that should have stopped it.")),
         ("Why silent", _said(case, "silencing", "Nothing was found that kept it quiet.")),
         ("Why the tests passed", _blindness(case)),
-        ("Fix", _hints(case, "root") or common.nothing("Nothing to fix was found.")),
+        ("Fix", _hints(case, "root") or _unadvised(case)),
         ("Prevention", _hints(case, "silencing") or code("rcakit gate --write")),
     ]
     style = tables.Style("The incident in brief", limit=None, noun="aspect")
     return tag("div", tables.table(["Aspect", "Detail"], rows, style), class_="brief")
+
+
+def _nothing_happened(case: Case) -> Html:
+    """What there is to say where no table is misplaced or missing."""
+    parts = [f"No incident was found: {_told_amiss(case)}, {_applied(case)}."]
+    if case.findings:
+        parts.append(f"What else was found ({common.plural(len(case.findings), 'finding')}) is below.")
+    return tag("p", " ".join(parts))
+
+
+def _applied(case: Case) -> str:
+    """How many migrations the history records; a history that could not be read records nothing that can be counted."""
+    if any(row.account == "recorded" and row.blocking for row in case.unread):
+        return "the history of migrations not read"
+    return f"{common.plural(len(case.recorded.applied), 'migration')} applied"
+
+
+def _untied(case: Case) -> str:
+    told = all(not row.blocking for row in case.unread)
+    return "No root cause could be tied to a symptom" + (
+        "." if told else ", as long as not all could be checked."
+    )
+
+
+def _unadvised(case: Case) -> Html:
+    """What to do where no cause says it: the first thing to read, else the first finding's own advice."""
+    if any(row.blocking for row in case.unread):
+        return tag("p", "Make readable what could not be checked, and investigate again.")
+    hint = next((row.hint for row in case.findings if row.severity != "note"), "")
+    return tag("p", hint[:1].upper() + hint[1:], ".") if hint else common.nothing("Nothing to fix was found.")
 
 
 _BLIND = {
@@ -178,9 +114,7 @@ def symptom(case: Case) -> Html:
     beside = _beside(case, found)
     said = common.alike(found, _WRONG, Html("each stands beside its table above")) if beside else None
     if not found:
-        said = common.nothing(
-            "No declared table is missing, misplaced or of another structure than its model."
-        )
+        said = common.nothing(_without_symptom(case))
     return join(
         _claimed_and_found(case),
         figures.placement(case.placement),
@@ -198,6 +132,14 @@ def _beside(case: Case, found: Sequence[Finding]) -> dict[int, Html]:
     return result if len(result) == len(found) == len(by_name) else {}
 
 
+def _without_symptom(case: Case) -> str:
+    if _amiss(case):
+        return "No rule accuses the database of it, as long as not all could be checked."
+    if any(row.verdict == "pending" for row in case.placement):
+        return "No table is misplaced or of another structure than its model; those that are pending were not made yet."
+    return "No declared table is missing, misplaced or of another structure than its model."
+
+
 def _claimed_and_found(case: Case) -> Html:
     ticked = [claim for claim in case.claims if claim.ticked]
     tasks = (
@@ -205,10 +147,9 @@ def _claimed_and_found(case: Case) -> Html:
         if case.claims
         else "no task list"
     )
-    applied = common.plural(len(case.recorded.applied), "migration") + " applied"
     rows = [
-        ("Tasks", tasks, _amiss(case)),
-        ("History", applied, _without_effect(case)),
+        ("Tasks", tasks, _told_amiss(case)),
+        ("History", _applied(case), _without_effect(case)),
         *_schemas(case),
     ]
     style = tables.Style("Claimed against found", limit=None, cards=True)
@@ -245,16 +186,36 @@ def _schemas(case: Case) -> Iterator[tuple[object, object, object]]:
         yield f"{common.plural(len(rest), 'other schema')}", f"{number:,} tables meant", f"hold {there_too:,}"
 
 
-def _amiss(case: Case) -> str:
-    amiss = sum(row.verdict in ("wrong schema", "missing") for row in case.placement)
-    return f"{amiss:,} of {common.plural(len(case.placement), 'declared table')} not where they were meant"
+MIGRATIONS = 3
+"""Migrations without effect that are named; findings.csv names them all."""
+
+
+def _amiss(case: Case) -> int:
+    return sum(row.verdict in ("wrong schema", "missing") for row in case.placement)
+
+
+def _told_amiss(case: Case) -> str:
+    """How many declared tables are not there, of how many."""
+    if not case.placement:
+        return "no table declared"
+    amiss, every = _amiss(case), common.plural(len(case.placement), "declared table")
+    pending = sum(row.verdict == "pending" for row in case.placement)
+    if pending and not amiss:
+        return f"{pending:,} of {every} not made yet"
+    return (
+        f"{amiss:,} of {every} not where they were meant"
+        if amiss
+        else f"all of {every} where they were meant"
+    )
 
 
 def _without_effect(case: Case) -> object:
     labels = dict.fromkeys(row.migration for row in case.findings if row.code == "RK301" and row.migration)
     if not labels:
         return "no migration whose effect is absent"
-    return join("the effect is absent of ", *(code(label) for label in labels))
+    named = list(labels)[:MIGRATIONS]
+    more = [common.plural(len(labels) - len(named), "other")] if len(labels) > len(named) else []
+    return join("the effect is absent of ", *between([*map(code, named), *more], ", "))
 
 
 def five_accounts(case: Case, findings: Mapping[int, Html] = MappingProxyType({})) -> Html:
@@ -356,7 +317,7 @@ def timeline(case: Case) -> Html:
     else:
         style = replace(style, total=len(case.timeline), limit=tables.LIMIT)
         shown = tables.records(list(_gathered(case.timeline)), style, columns)
-    return join(figures.timeline(case.timeline), shown)
+    return join(timeline_figures.timeline(case.timeline), shown)
 
 
 def _gathered(events: Iterable[Event]) -> Iterator[Event]:
