@@ -492,3 +492,79 @@ def test_what_a_data_frame_brings_along_is_not_read_as_text() -> None:
     text = read(outputs(new_output("display_data", data={"text/html": frame}))).text
     assert "venues" in text
     assert "only-of-type" not in text
+
+
+def test_a_run_that_made_no_part_says_so_and_of_which_target_it_is() -> None:
+    nb = notebook_of(make_case())
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.metadata["papermill"], cell.outputs = {"status": "pending"}, []
+    failure = Failure(
+        "failed", "no server listens there", "start it", "depot · INC-42 · 2026-02-05 09:30:00 UTC"
+    )
+    page = render.page(nb, failure=failure)
+    text = read(page).text
+    assert "0 of 15 steps were begun. No part of the report was made." in text
+    assert "What to do: Start it." in text
+    assert "depot · INC-42 · 2026-02-05 09:30:00 UTC" in text
+    assert page.count("class=left>") == 15
+
+
+def test_the_banner_leads_to_where_the_run_ended() -> None:
+    nb = notebook_of(make_case())
+    for cell in nb.cells[6:]:
+        if cell.cell_type == "code":
+            cell.metadata["papermill"], cell.outputs = {"status": "pending"}, []
+    page = render.page(nb, failure=Failure("timeout", "it took too long"))
+    assert "2 of 15 steps were begun, the last in <a href=#summary>summary</a>. Not run: symptom," in page
+    assert page.count("class=left>") == 13
+
+
+@pytest.mark.parametrize(
+    ("pending", "said"),
+    [
+        (1.0, "None of the 8 declared tables is in this database"),
+        (
+            0.5,
+            "4 of 8 declared tables are not made yet, every other one is where it was meant to be, but not all is well.",
+        ),
+    ],
+)
+def test_tables_that_are_not_there_yet_are_not_said_to_be_in_place(pending: float, said: str) -> None:
+    case = make_case(healthy=True)
+    number = int(len(case.placement) * pending)
+    waiting = [dataclasses.replace(row, verdict="pending", found=None) for row in case.placement[:number]]
+    case.placement = (*waiting, *case.placement[number:])
+    case.findings = make_case().findings[:1]
+    assert read(sections.verdict(case)).text.startswith(said)
+    assert f"{number} of 8 declared tables not made yet" in read(sections.symptom(case)).text
+
+
+def test_the_head_says_why_something_could_not_be_checked() -> None:
+    case = make_case(healthy=True)
+    case.unread = make_case().unread
+    reason = next(row.reason for row in case.unread if row.blocking)
+    assert f"Could not be checked:{reason}." in read(sections.title(case)).text
+    assert "Could not be checked:" not in read(sections.title(make_case(healthy=True))).text
+
+
+def test_a_healthy_project_has_no_incident_to_sum_up() -> None:
+    said = read(sections.summary(make_case(healthy=True))).text
+    assert "No incident was found: all of 8 declared tables where they were meant" in said
+    assert "Root cause" not in said
+
+
+def test_the_answer_to_a_notebooks_question_is_at_its_top() -> None:
+    def page(answer: str, source: str = "case.save()\nsections.replay.verdict(case)") -> str:
+        shown = Html(str(tag("p", answer, class_="answer")))
+        data, metadata = shown._repr_mimebundle_()
+        outputs = [new_output("execute_result", data=data, metadata=metadata, execution_count=1)]
+        data, metadata = sections.title(make_case())._repr_mimebundle_()
+        head = [new_output("execute_result", data=data, metadata=metadata, execution_count=1)]
+        cells = [new_markdown_cell("# What?"), new_code_cell("sections.title(case)", outputs=head)]
+        return render.page(new_notebook(cells=[*cells, new_code_cell(source, outputs=outputs)]))
+
+    found = page("Nothing was done.")
+    assert found.index("Nothing was done.") < found.index("class=title-block")
+    assert "class=lead" not in page("Nothing was done.", "start.ways(case)")
+    assert "class=lead" not in page(read(sections.verdict(make_case())).text), "the head says it already"

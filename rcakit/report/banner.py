@@ -18,6 +18,10 @@ _STATUS = {
 }
 
 
+NAMED = 3
+"""Parts that are named although they are all there are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a run is not whole: `status` as in findings.json, `reason` one sentence, `hint` the act.
@@ -82,11 +86,8 @@ def _came(progress: Progress) -> Html:
     number = len(progress.code) - len(progress.not_run)
     last, left = progress.last, [progress.opens[start].title for start in progress.left]
     where = join(", the last in ", tag("a", last.title, href=f"#{last.slug}")) if last and number else ""
-    parts = (
-        join("Not run: ", ", ".join(left), ".")
-        if len(left) < len(progress.opens)
-        else "No part of the report was made."
-    )
+    whole = len(left) == len(progress.opens) and len(left) > NAMED
+    parts = f"Not run: {', '.join(left)}." if not whole else "No part of the report was made."
     return tag("p", f"{number} of {len(progress.code)} steps were begun", where, ". ", parts if left else "")
 
 

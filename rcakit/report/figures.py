@@ -92,7 +92,7 @@ def _svg(canvas: Canvas) -> bytes:
         for light, dark in _DARK.items()
         for prop in ("fill", "stroke")
     )
-    style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    style = f"<style>@media screen and (prefers-color-scheme: dark){{{rules}}}</style>"
     head, defs, rest = svg.partition("<defs>")
     return f"{head}{style}{defs}{rest}".encode()
 

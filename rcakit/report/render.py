@@ -96,6 +96,7 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code =
             "at_end": _at_end(notebook, opens),
             "banner": banners.banner(failure, progress) if failure else "",
             "left": progress.left,
+            "lead": _lead(notebook, code_cells),
             "code": "open" if code == "folded" and given.get("show_code") else code,
         }
     }
@@ -209,6 +210,27 @@ def _error(output: NotebookNode) -> Html:
     trace = pre(_plain("\n".join(output.traceback)))
     said = f"{output.ename}: {output.evalue.partition(chr(10))[0]}".rstrip(": ")
     return source(details(said, trace), tag("p", said))
+
+
+def _lead(notebook: NotebookNode, code_cells: list[int]) -> str:
+    """The answer to the notebook's title, which its last cell gives: it is read first. "" where the page says it there already."""
+    if not code_cells or "verdict(" not in notebook.cells[code_cells[-1]].source:
+        return ""
+    said = [_ours(notebook.cells[index]) for index in code_cells]
+    last = said[-1]
+    answer = _MARKUP.sub("", last)
+    return last if answer and not any(answer in _MARKUP.sub("", markup) for markup in said[:-1]) else ""
+
+
+def _ours(cell: NotebookNode) -> str:
+    """What a cell shows in markup of this package."""
+    shown = (
+        output for output in cell.outputs if output.get("metadata", {}).get("text/html", {}).get("rcakit")
+    )
+    return "".join(output.data["text/html"] for output in shown)
+
+
+_MARKUP = re.compile(r"<[^>]*>")
 
 
 def _title(notebook: NotebookNode) -> str:

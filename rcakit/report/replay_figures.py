@@ -34,7 +34,7 @@ WORDS: dict[StepClass, str] = {
 }
 """Class of a step in words."""
 WRONG: frozenset[StepClass] = frozenset({"silent-no-op", "failed", "cannot-reproduce"})
-_ROW, _LEFT, _RIGHT = 17.0, 160.0, 62.0
+_ROW, _LEFT, _RIGHT = 17.0, 174.0, 58.0
 
 
 def ledger(found: Ledger) -> Figure | Html:
@@ -72,7 +72,7 @@ def _chosen(steps: Sequence[Step]) -> list[Step]:
 def _bar(axes: Axes, y: float, step: Step, longest: int) -> None:
     wrong, room = step.kind in WRONG, WIDTH * 72 - _LEFT - _RIGHT
     ink = BAD if wrong else INK
-    width = 26 if wrong else 29
+    width = 25 if wrong else 28
     label = step.migration if len(step.migration) <= width else step.migration.partition(".")[2]
     label = short(label, width)
     figures._text(
