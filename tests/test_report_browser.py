@@ -138,6 +138,30 @@ def test_axe_finds_no_violation(open_page: Any, kind: str, size: str, scheme: st
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["incident", "hostile", "failed"])
+def test_axe_finds_no_violation_on_paper(open_page: Any, kind: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, _ = open_page(kind, scheme=scheme)
+    page.emulate_media(media="print", color_scheme=scheme)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert (
+        page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper').trim()")
+        == "#fff"
+    )
+
+
+def test_what_was_not_run_is_said_in_a_line_each(open_page: Any) -> None:
+    page, _ = open_page("failed", "phone")
+    left = page.locator(".left")
+    assert left.count() > 5
+    for n in range(left.count()):
+        assert " ".join(left.nth(n).inner_text().split()).endswith(" Not run.")
+        assert left.nth(n).bounding_box()["height"] < 60
+
+
 def test_a_link_to_a_finding_opens_what_holds_it(open_page: Any, pages: dict[str, Path]) -> None:
     page, _ = open_page("incident")
     page.goto("about:blank")

@@ -53,9 +53,13 @@ def _nothing_happened(case: Case) -> Html:
     return tag("p", " ".join(parts))
 
 
+def _history_unread(case: Case) -> bool:
+    return any(row.account == "recorded" and row.blocking for row in case.unread)
+
+
 def _applied(case: Case) -> str:
     """How many migrations the history records; a history that could not be read records nothing that can be counted."""
-    if any(row.account == "recorded" and row.blocking for row in case.unread):
+    if _history_unread(case):
         return "the history of migrations not read"
     return f"{common.plural(len(case.recorded.applied), 'migration')} applied"
 
@@ -212,7 +216,7 @@ def _told_amiss(case: Case) -> str:
 def _without_effect(case: Case) -> object:
     labels = dict.fromkeys(row.migration for row in case.findings if row.code == "RK301" and row.migration)
     if not labels:
-        return "no migration whose effect is absent"
+        return "cannot be told" if _history_unread(case) else "no migration whose effect is absent"
     named = list(labels)[:MIGRATIONS]
     more = [common.plural(len(labels) - len(named), "other")] if len(labels) > len(named) else []
     return join("the effect is absent of ", *between([*map(code, named), *more], ", "))
