@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import signal
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,3 +141,26 @@ def forked() -> Iterator[Options]:
         template = forks.Template()
     with template:
         yield Options(env=path, template=template)
+
+
+_OF_A_PROJECT = """
+    Django asgiref sqlparse psycopg psycopg-binary typing_extensions
+    pytest pytest-django pluggy iniconfig packaging Pygments
+"""
+
+
+@pytest.fixture(scope="session")
+def own_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The demo's own interpreter, as a project has one: Django, a driver and pytest, without the plugins of this one."""
+    place = tmp_path_factory.mktemp("own")
+    venv.create(place, symlinks=True)
+    (site,) = place.glob("lib/python*/site-packages")
+    for name in _OF_A_PROJECT.split():
+        _link(importlib.metadata.distribution(name), site)
+    return str(place / "bin" / "python")
+
+
+def _link(package: importlib.metadata.Distribution, site: Path) -> None:
+    """Let an environment have a package that is installed in this one."""
+    for top in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
+        (site / top).symlink_to(package.locate_file(top))

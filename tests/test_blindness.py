@@ -24,9 +24,9 @@ TASKS = ["T004", "T005", "T006", "T007", "T010", "T011"]
 
 
 @pytest.fixture(scope="module")
-def audit(demo_case: Case, server: scratch.Server) -> Audit:
+def audit(demo_dir: Path, own_python: str, server: scratch.Server) -> Audit:
     """The demo's own suite, really run: twice on SQLite, twice on PostgreSQL."""
-    return blindness.audit(demo_case, server=server)
+    return blindness.audit(open_case(load(demo_dir / "rcakit.toml", python=own_python)), server=server)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from commands import Run, runner
 from rcakit import blindness, scratch
 from rcakit.blindness import PROPOSED, written
 from rcakit.case import open_case
+from rcakit.target import load
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +31,9 @@ def variant(rcakit: Run, directory: Path, place: Path) -> Path:
 
 
 def test_the_healthy_twin_with_the_proposed_tests_sees_every_fault_and_has_no_finding(
-    rcakit: Run, healthy_dir: Path, tmp_path: Path, server: scratch.Server
+    rcakit: Run, healthy_dir: Path, own_python: str, tmp_path: Path, server: scratch.Server
 ) -> None:
-    case = open_case(variant(rcakit, healthy_dir, tmp_path / "twin"))
+    case = open_case(load(variant(rcakit, healthy_dir, tmp_path / "twin"), python=own_python))
     assert [each.code for each in case.findings if each.code.startswith(("RK5", "RK6", "RK7"))] == []
     audit = blindness.audit(case, server=server)
     assert audit.problems == ()
@@ -49,9 +50,9 @@ def test_the_healthy_twin_with_the_proposed_tests_sees_every_fault_and_has_no_fi
 
 
 def test_the_incident_with_the_proposed_tests_is_noticed(
-    rcakit: Run, demo_dir: Path, tmp_path: Path, server: scratch.Server
+    rcakit: Run, demo_dir: Path, own_python: str, tmp_path: Path, server: scratch.Server
 ) -> None:
-    case = open_case(variant(rcakit, demo_dir, tmp_path / "incident"))
+    case = open_case(load(variant(rcakit, demo_dir, tmp_path / "incident"), python=own_python))
     assert "RK505" not in {each.code for each in case.findings}
     audit = blindness.audit(case, server=server)
     assert audit.problems == ()

@@ -73,13 +73,15 @@ def as_app(built: demo.Demo) -> str:
     return psycopg.conninfo.make_conninfo(built.conninfo, user=built.role)
 
 
-def manage(built: demo.Demo, *arguments: str) -> subprocess.CompletedProcess[str]:
+def manage(
+    built: demo.Demo, *arguments: str, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """Run the demo's own code, on its own database."""
     to = psycopg.conninfo.conninfo_to_dict(built.conninfo)
     database = {"DB_HOST": to["host"], "DB_PORT": to["port"], "DB_NAME": to["dbname"], "DB_USER": to["user"]}
     environment = os.environ | database | {"PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [sys.executable, *arguments],
+        [python, *arguments],
         cwd=built.project,
         env=environment,
         capture_output=True,
@@ -199,8 +201,8 @@ def test_role_was_never_let_into_the_empty_schema(incident: demo.Demo) -> None:
 # ------------------------------------------------------------------ the project
 
 
-def test_its_own_tests_pass_on_sqlite(either: demo.Demo) -> None:
-    done = manage(either, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+def test_its_own_tests_pass_on_sqlite(either: demo.Demo, own_python: str) -> None:
+    done = manage(either, "-m", "pytest", "-q", "-p", "no:cacheprovider", python=own_python)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "13 passed" in done.stdout
 
