@@ -179,12 +179,16 @@ def test_json_is_plain_ascii_and_whole(hostile: Hostile) -> None:
 
 @pytest.fixture(scope="module")
 def runs(hostile: Hostile, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Done, Path]]:
+    """The incident's with a replay; the others by one command, as many runs are made."""
     out = tmp_path_factory.mktemp("runs")
+    incident, *others = NOTEBOOKS
     found = {}
-    for name in NOTEBOOKS:
-        replay = ["-p", "replay=true"] if name.startswith("10") else []
-        done = hostile.run("run", name, "--out", out, *replay)
-        found[name] = (done, Path(done.out.strip()).parent)
+    for command in ([incident, "-p", "replay=true"], others):
+        done = hostile.run("run", *command, "--out", out)
+        for folder in (Path(line).parent for line in done.out.splitlines()):
+            described = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            found[described["notebook"].removesuffix(".ipynb")] = (done, folder)
+    assert found.keys() == set(NOTEBOOKS)
     return found
 
 

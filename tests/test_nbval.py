@@ -26,6 +26,7 @@ def compare(notebook: Path, demo_dir: Path, directory: Path) -> Done:
     settings.write_text("[pytest]\n")
     sanitise = f"--nbval-sanitize-with={NOTEBOOKS / 'sanitise.cfg'}"
     command = [sys.executable, "-m", "pytest", "-q", "-c", settings, "--nbval", sanitise, notebook]
+    command += ["-p", "no:hypothesispytest"]  # a second's import
     env = environment({"RCAKIT_TEST_CONFIG": str(demo_dir / "rcakit.toml"), "RCAKIT_RUN_DIR": str(directory)})
     done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
     return Done(done.returncode, done.stdout, done.stderr)

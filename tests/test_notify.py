@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import ROOT, Run, runner, spawn
+from commands import ROOT, Run, runner
 from kept_runs import finding, keep, unread
 from nbformat import write as write_notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -312,9 +311,9 @@ def test_never_is_what_it_does_unless_asked(hook: Hook, rcakit: Run, tmp_path: P
 
 
 @pytest.mark.slow
-def test_investigate_tells_of_an_incident(hook: Hook, demo_dir: Path, tmp_path: Path) -> None:
+def test_investigate_tells_of_an_incident(hook: Hook, rcakit: Run, demo_dir: Path, tmp_path: Path) -> None:
     line = ("investigate", "--out", tmp_path, "--notify", "on-change", "--notify-env", NAME)
-    done = [spawn(*line, cwd=demo_dir, env={NAME: os.environ[NAME]}) for _ in "ab"]
+    done = [rcakit(*line, cwd=demo_dir) for _ in "ab"]
     assert [each.code for each in done] == [1, 1], done[0].err
     (sent,) = hook.got
     assert sent["title"].startswith("rcakit: adm-demo: findings, the first run: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ import pytest
 from casefixture import HOSTILE, make_case
 from test_render import notebook_of
 
+from rcakit.case import Case
 from rcakit.report import render
 from rcakit.report.render import Failure
+from rcakit.report.runs import Options
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(
@@ -201,15 +204,11 @@ def test_the_answer_is_on_the_first_screen_of_a_phone(open_page: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def demo_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from rcakit import demo, scratch
+def demo_page(demo_case: Case, forked: Options, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from rcakit.report import runs
-    from rcakit.target import load
 
-    with scratch.server() as server:
-        built = demo.build(server.socket / "demo", server)
-        out = tmp_path_factory.mktemp("reports")
-        run = runs.investigate(load(built.config), out, conninfo=built.conninfo)
+    conninfo, out = os.environ[demo_case.target.dsn_env], tmp_path_factory.mktemp("reports")
+    run = runs.investigate(demo_case.target, out, options=forked, conninfo=conninfo)
     assert (run.status, run.exit_code) == ("findings", 1), run.reason
     return run.report
 

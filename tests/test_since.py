@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from casefixture import HOSTILE, make_case
-from commands import Done, spawn
+from commands import ROOT, Done, runner
 from kept_runs import finding, keep, placed
 from psycopg.conninfo import conninfo_to_dict
 
@@ -165,11 +165,16 @@ def _apply(place: Path, built: demo.Demo) -> None:
 
 
 @pytest.mark.slow
-def test_an_incident_is_closed_by_the_repair_and_by_nothing_less(broken: tuple[Path, demo.Demo]) -> None:
+def test_an_incident_is_closed_by_the_repair_and_by_nothing_less(
+    broken: tuple[Path, demo.Demo], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     place, built = broken
+    run_here = runner(monkeypatch, capfd)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def rcakit(*arguments: str, conninfo: str = built.conninfo) -> Done:
-        return spawn(*arguments, cwd=place, env={"RCAKIT_TEST_CLOSING": conninfo})
+        monkeypatch.setenv("RCAKIT_TEST_CLOSING", conninfo)
+        return run_here(*arguments, cwd=place)
 
     first = rcakit("investigate")
     assert first.code == 1, first.err
