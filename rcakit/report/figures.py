@@ -251,7 +251,7 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _symptom(number: int) -> str:
-    return f"Symptom: {number} {'finding' if number == 1 else 'findings'} in the database"
+    return f"Symptom: {number:,} {'finding' if number == 1 else 'findings'} in the database"
 
 
 _NODE = (26.0, WIDTH * 72 - 26.0 - 42.0)

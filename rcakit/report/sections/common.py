@@ -31,7 +31,7 @@ def advice(cause: Cause) -> str:
     more = len({row.hint for row in cause.findings}) - 1
     hint = cause.findings[0].hint
     hint = hint[:1].upper() + hint[1:]
-    return f"{hint} (and the same for {more} more)." if more else f"{hint}."
+    return f"{hint} (and the same for {more:,} more)." if more else f"{hint}."
 
 
 def nothing(sentence: str) -> Html:
@@ -59,7 +59,7 @@ def refs(ids: Iterable[str], limit: int = 4) -> Html:
     order = sorted(ids, key=lambda id_: (len(id_), id_))
     links: list[object] = [tag("a", id_, href=f"#{id_}") for id_ in order[:limit]]
     if len(order) > limit:
-        links.append(f"{len(order) - limit} more, named with the findings")
+        links.append(f"{len(order) - limit:,} more, named with the findings")
     return join(*between(links, ", ")) if links else Html("–")
 
 

@@ -293,7 +293,7 @@ def _dependants(case: Case, affected: set[int]) -> Html:
     rest = _hanging(case, by_oid, "Bound to the object itself: survives a rename") if by_oid else Html("")
     return join(
         breaking,
-        details(f"{len(by_oid)} more hang on them, and would survive a rename", rest) if by_oid else rest,
+        details(f"{len(by_oid):,} more hang on them, and would survive a rename", rest) if by_oid else rest,
     )
 
 
