@@ -10,7 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -43,15 +43,16 @@ def clone(
     rows: int | None = None,
     whole: Collection[Name] = (),
     prefix: str = "clone",
+    run: str = "clone",
 ) -> Iterator[str]:
     """The name of a database on `server` that holds what `conninfo` leads to; dropped, with its roles, on leaving.
 
     `rows` a table at most come along, and the rows that their foreign keys lead to; None: all, 0: the structure alone.
     Of the tables `whole` all rows do. Roles come without passwords, and without a right beyond those in the
-    database. Raises Refused (a newer server than the scratch one, a pooler before it, or the role may not read it all),
+    database. `run` is what the sessions in the source are called by, pg_dump's too. Raises Refused (a newer server than the scratch one, a pooler before it, or the role may not read it all),
     ScratchError when the copy cannot be made (an extension that is not there), ConnectionFailed.
     """
-    with evidence.session(conninfo, run="clone") as recorder:
+    with evidence.session(conninfo, run=run) as recorder:
         source, pooled = recorder.server, recorder.pooled
         roles = recorder.rows("roles", _ROLES)
         members = recorder.rows("role members", _MEMBERS)
@@ -69,11 +70,11 @@ def clone(
         )
     with _roles(server, roles, members), server.database(prefix, encoding=source.encoding) as dbname:
         if rows is None:
-            _copy(conninfo, server, dbname)
+            _copy(conninfo, server, dbname, run)
         elif rows or whole:
-            _sample(conninfo, server, dbname, rows, whole)
+            _sample(conninfo, server, dbname, run, rows, whole)
         else:
-            _copy(conninfo, server, dbname, "--schema-only")
+            _copy(conninfo, server, dbname, run, "--schema-only")
         with server.connect(dbname) as connection:
             connection.execute("ANALYZE")
         yield dbname
@@ -101,13 +102,13 @@ def _roles(server: Server, roles: list[tuple[str, bool]], members: list[tuple[st
                     connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
-def _sample(conninfo: str, server: Server, dbname: str, rows: int, whole: Collection[Name]) -> None:
+def _sample(conninfo: str, server: Server, dbname: str, run: str, rows: int, whole: Collection[Name]) -> None:
     """Tables, then rows, then keys and indexes, all of one snapshot: a key that does not hold is an error here."""
-    with closing(evidence.connect(conninfo, run="clone")) as source:
+    with evidence.connect(conninfo, run=run) as source:
         source.execute(_SAME)
         (snapshot,) = source.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
         same = f"--snapshot={snapshot}"
-        _copy(conninfo, server, dbname, "--section=pre-data", same)
+        _copy(conninfo, server, dbname, run, "--section=pre-data", same)
         try:
             with psycopg.connect(server.conninfo(dbname)) as copied:
                 copied.execute(_SAME)
@@ -117,10 +118,10 @@ def _sample(conninfo: str, server: Server, dbname: str, rows: int, whole: Collec
                 f"the rows could not be copied: {evidence.reason(error)}",
                 hint="give the role SELECT on all tables and sequences (pg_read_all_data)",
             ) from None
-        _copy(conninfo, server, dbname, "--section=post-data", same)
+        _copy(conninfo, server, dbname, run, "--section=post-data", same)
 
 
-def _copy(conninfo: str, server: Server, dbname: str, *parts: str) -> None:
+def _copy(conninfo: str, server: Server, dbname: str, run: str, *parts: str) -> None:
     dump = [
         str(server.binaries / "pg_dump"),
         "--format=plain",
@@ -134,9 +135,8 @@ def _copy(conninfo: str, server: Server, dbname: str, *parts: str) -> None:
     with tempfile.TemporaryDirectory(prefix="clone-", dir=server.socket) as place:
         script = Path(place) / "dump.sql"
         with script.open("wb") as out:
-            done = subprocess.run(
-                dump, env=_environment(conninfo), stdout=out, stderr=subprocess.PIPE, check=False
-            )
+            env = _environment(conninfo) | {"PGAPPNAME": f"rcakit/{run} pg_dump"}
+            done = subprocess.run(dump, env=env, stdout=out, stderr=subprocess.PIPE, check=False)
         if done.returncode:
             raise Refused(
                 f"pg_dump could not copy the database: {_last(done.stderr)}",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcakit.case import Case
 from rcakit.facts import Catalog, Declared, Finding, Guard, Intent, Recorded, Relation, Rows, Unread
-from rcakit.names import Spelling
+from rcakit.names import Spelling, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +29,10 @@ def install() -> None:
     formatter = shell.display_formatter.formatters["text/html"]
     for kind, render in _FORMATS.items():
         formatter.for_type(kind, _ours(render))
+    plain = shell.display_formatter.formatters["text/plain"]
     for module in ("pandas", "pandas.core.frame"):  # its name since pandas 3, and before
         formatter.for_type_by_name(module, "DataFrame", _ours(_frame))
+        plain.for_type_by_name(module, "DataFrame", _in_terminal)
     if hasattr(shell, "kernel") and "RCAKIT_RUN_DIR" not in os.environ:
         _dress()
 
@@ -86,6 +88,11 @@ def _frame(frame: pd.DataFrame) -> str:
 
     asked = frame.attrs.get("evidence")
     return str(tables.plain(frame, tables.Style(f"Answer to {asked.id}" if asked else "Frame", head=False)))
+
+
+def _in_terminal(frame: pd.DataFrame, printer: Any, cycle: bool) -> None:
+    """A frame as pandas prints it, with nothing in it that a terminal would obey; it escapes line ends itself."""
+    printer.text("\n".join(visible(line) for line in repr(frame).split("\n")))
 
 
 def _account(account: Catalog | Declared | Recorded) -> str:

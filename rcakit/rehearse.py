@@ -54,7 +54,7 @@ def _cloned(case: Case, server: Server) -> Iterator[str]:
     try:
         with (
             running(case.target) as conninfo,
-            clone(conninfo, server, rows=0, prefix="rehearsal") as dbname,
+            clone(conninfo, server, rows=0, prefix="rehearsal", run=case.run_id) as dbname,
         ):
             yield dbname
     except Refused as error:

@@ -7,7 +7,7 @@ Rows are written one by one: a million take no more memory than fifty. CSV alone
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,3 +104,18 @@ def _csv(columns: Sequence[str], rows: Rows, path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def files(texts: Mapping[Path, str]) -> None:
+    """Write files, and make the directories they need: all of them, or none that was not there. Raises OSError."""
+    made: list[Path] = []
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                made.append(path)
+            path.write_bytes(text.encode())
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise

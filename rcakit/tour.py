@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rcakit
+from rcakit import save
 from rcakit.errors import ConfigError, MissingExtra
 from rcakit.names import visible
 
@@ -85,9 +86,7 @@ def new(directory: Path) -> list[Path]:
     if taken := [path for path in wanted if path.exists()]:
         raise ConfigError(f"{taken[0]} exists already", hint="choose another directory; nothing was written")
     try:
-        for path, text in wanted.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        save.files(wanted)
     except OSError as error:
         raise _unwritable(directory, error) from None
     return list(wanted)

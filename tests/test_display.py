@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
+import pandas as pd
 import pytest
 from casefixture import make_case
 from commands import environment
@@ -119,6 +120,13 @@ def test_foreign_text_is_text(shell: InteractiveShell) -> None:
         html = shown(shell, value)
         assert not {"script", "img"} & set(Outline(html).tags)
         assert not set(html) & set("\x1b\u202e")
+
+
+def test_a_frame_in_a_terminal_obeys_nothing(shell: InteractiveShell) -> None:
+    frame = pd.DataFrame({"a\x1b[2J": ["\u202ex\n# forged", "\x07"]})
+    formats, _ = shell.display_formatter.format(frame)
+    assert formats["text/plain"].isascii()
+    assert formats["text/plain"].split() == [r"a\x1b[2J", "0", r"\u202ex\n#", "forged", "1", r"\x07"]
 
 
 def test_a_value_of_its_own_kind_alone_is_touched(shell: InteractiveShell) -> None:

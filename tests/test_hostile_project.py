@@ -34,7 +34,14 @@ MARKDOWN = "[a](javascript:alert(2)) ![b](http://localhost:1/b.png) `c` | d"
 SCRIPT = "</td></pre></details><script>alert(3)</script><style>*{display:none}</style>"
 EVIL = f"{MARKUP}{ORDERS}{MARKDOWN}{SCRIPT}=1+1\r\n# forged"
 LONG = "w" * 10_000
-NOTEBOOKS = ("10_incident_report", "20_migration_replay", "30_test_blindness", "40_repair_rehearsal")
+NOTEBOOKS = (
+    "10_incident_report",
+    "00_start_here",
+    "20_migration_replay",
+    "30_test_blindness",
+    "40_repair_rehearsal",
+    "50_drift_watch",
+)
 OBEYED = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x200B, 0x2010))}
 OBEYED |= {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)}
 
@@ -154,6 +161,7 @@ COMMANDS = {
     "replay": [],
     "audit-tests": ["--static"],
     "repair": ["--option", "A", "--out", "fix"],
+    "rehearse": ["--pending"],
 }
 
 
@@ -174,16 +182,28 @@ def test_json_is_plain_ascii_and_whole(hostile: Hostile) -> None:
     assert "\u202e" in json.dumps(json.loads(done.out), ensure_ascii=False)
 
 
-# ------------------------------------------------------------------ runs of all four notebooks
+@pytest.mark.parametrize("form", ["sarif", "gitlab", "junit", "github", "markdown"])
+def test_a_pipeline_gets_nothing_to_obey(hostile: Hostile, form: str) -> None:
+    done = hostile.run("check", "--format", form)
+    assert done.code == 1, done.err
+    assert obeyed(done.out) == []
+    assert "u202e" in done.out
+    if form == "markdown":
+        assert MARKUP not in done.out
+        assert "](javascript" not in done.out
+
+
+# ------------------------------------------------------------------ runs of all notebooks
 
 
 @pytest.fixture(scope="module")
 def runs(hostile: Hostile, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Done, Path]]:
     """The incident's with a replay; the others by one command, as many runs are made."""
     out = tmp_path_factory.mktemp("runs")
-    incident, *others = NOTEBOOKS
+    incident, *others, watch = NOTEBOOKS
+    printed = ["--pdf"] if CHROMIUM else []
     found = {}
-    for command in ([incident, "-p", "replay=true"], others):
+    for command in ([incident, "-p", "replay=true"], others, [watch, *printed]):
         done = hostile.run("run", *command, "--out", out)
         for folder in (Path(line).parent for line in done.out.splitlines()):
             described = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -200,6 +220,41 @@ def test_a_run_ends_and_says_nothing_to_obey(runs: dict[str, tuple[Done, Path]],
     assert obeyed(done.err) == []
     found = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
     assert found["status"] not in ("failed", "timeout", "kernel-died"), done.err
+
+
+def test_what_is_made_of_kept_runs_obeys_nothing(
+    hostile: Hostile, runs: dict[str, tuple[Done, Path]], tmp_path: Path
+) -> None:
+    """The list of runs, and the comparison of two, at a terminal and as pages."""
+    (_, first), (_, last) = runs["10_incident_report"], runs["50_drift_watch"]
+    out = first.parent.parent
+    page = tmp_path / "changes.html"
+    commands = [("compare", first, last, "--out", out, "--html", page), ("index", out)]
+    commands += [("prune", "--out", out, "--keep", "1", "--dry-run")]
+    for command in commands:
+        done = hostile.run(*command)
+        assert done.code in (0, 1, 2)
+        assert "Traceback" not in done.err
+        assert obeyed(done.out + done.err) == []
+    for path in (page, out / "index.html"):
+        reader = Markup()
+        reader.feed(path.read_text(encoding="utf-8").partition("</head>")[2])
+        links = [each for each in reader.live if each.startswith("a href=")]
+        assert reader.live == links
+        assert all(re.match(r"a href=(\.\./[\w.-]+/)?adm-demo/\d{8}t\d{6}z-", each) for each in links)
+        assert obeyed(reader.text) == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="NO CHROMIUM: nothing was printed")
+def test_a_printed_page_holds_text_alone(runs: dict[str, tuple[Done, Path]]) -> None:
+    from pypdf import PdfReader
+
+    reader = PdfReader(runs["50_drift_watch"][1] / "report.pdf")
+    said = "".join(page.extract_text() for page in reader.pages)
+    assert "onerror=alert" in said.replace("\n", "").replace(" ", "")
+    assert obeyed(said) == []
+    held = b"".join(repr(each.get_object()).encode() for each in reader.pages)
+    assert not [word for word in (b"/JavaScript", b"/JS", b"/Launch", b"javascript:") if word in held]
 
 
 class Markup(HTMLParser):

@@ -90,7 +90,7 @@ def asked(watched: Watched, since: int) -> list[Statement]:
     return [row for row in watched.cluster.statements(since) if row.application != "the test"]
 
 
-def demand_reading(statements: list[Statement]) -> None:
+def demand_reading(statements: list[Statement], also: frozenset[str] = frozenset()) -> None:
     """Every session of the kit: read-only transactions, each begun and ended, reads in them and nothing beside them."""
     for pid in {row.pid for row in statements}:
         inside = False
@@ -100,16 +100,23 @@ def demand_reading(statements: list[Statement]) -> None:
                 inside = not inside
             elif not text.startswith(INNER):
                 assert inside, text
-                assert {found.kind for found in pgparse.parse(text)} <= READS, text
+                assert {found.kind for found in pgparse.parse(text)} <= READS | also, text
         assert not inside, "it left its last transaction open"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["check", "investigate", "replay"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check --format json",
+        "investigate --out",
+        "replay",
+        "run 50_drift_watch --out",
+    ],
+)
 def test_nothing_changes_although_the_role_could(watched: Watched, command: str, tmp_path: Path) -> None:
     before, since = settled(watched)
-    options = {"check": ["--format", "json"], "investigate": ["--out", tmp_path], "replay": []}[command]
-    done = watched.run(command, *options)
+    done = watched.run(*command.split(), *([tmp_path] if command.endswith("--out") else []))
     assert done.code == 1, done.err
     assert state(watched) == before
     statements = asked(watched, since)
@@ -118,24 +125,37 @@ def test_nothing_changes_although_the_role_could(watched: Watched, command: str,
     demand_reading(statements)
 
 
-COPIES = READS | {"VariableSetStmt", "TransactionStmt", "PrepareStmt", "ExecuteStmt", "LockStmt"}
+DUMPS = READS | {"VariableSetStmt", "TransactionStmt", "PrepareStmt", "ExecuteStmt", "LockStmt", "CopyStmt"}
+REPAIR = ["repair", "--option", "A", "--rehearse", "--out"]
+COPIED = {"no": ["rehearse", "--pending"], "all": REPAIR, "some": [*REPAIR[:-1], "--rows", "2", "--out"]}
+"""Which rows a copy holds -> the command that makes it."""
 
 
 @pytest.mark.slow
-def test_a_copy_for_a_rehearsal_only_reads_too(watched: Watched) -> None:
+@pytest.mark.parametrize("rows", COPIED)
+def test_a_copy_for_a_rehearsal_only_reads_too(watched: Watched, rows: str, tmp_path: Path) -> None:
     """pg_dump asks in its own way: in one read-only transaction, with locks that stop no one from reading or writing."""
     before, since = settled(watched)
-    done = watched.run("rehearse", "--pending")
+    done = watched.run(*COPIED[rows], *([] if rows == "no" else [tmp_path / "fix"]))
     assert done.code == 0, done.err
     assert state(watched) == before
     statements = asked(watched, since)
-    demand_reading([row for row in statements if row.application != "pg_dump"])
-    dumping = [row.sql for row in statements if row.application == "pg_dump"]
+    assert {row.application[: len(OURS)] for row in statements} == {OURS}
+    assert len({row.application.removesuffix(" pg_dump") for row in statements}) == 1, "one run, one name"
+    dumping = [row.sql for row in statements if row.application.endswith(" pg_dump")]
+    ours = [row for row in statements if not row.application.endswith(" pg_dump")]
+    demand_reading(ours, frozenset({"CopyStmt"} if rows == "some" else ()))
     assert "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY" in dumping
     for text in dumping:
-        assert {found.kind for found in pgparse.parse(text)} <= COPIES, text
+        assert {found.kind for found in pgparse.parse(text)} <= DUMPS, text
         if text.startswith("LOCK"):
             assert text.endswith("IN ACCESS SHARE MODE")
+    taken = {
+        name: [text for text in texts if text.startswith("COPY")]
+        for name, texts in {"no": [], "all": dumping, "some": [row.sql for row in ours]}.items()
+    }
+    assert {name for name, texts in taken.items() if texts} == {rows} - {"no"}
+    assert all(text.rstrip(";").upper().endswith(" TO STDOUT") for text in taken[rows])
 
 
 def test_the_digest_sees_a_write(watched: Watched) -> None:

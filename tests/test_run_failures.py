@@ -247,6 +247,20 @@ def test_a_disk_that_is_full(rcakit: Run, tmp_path: Path, disk: Path, room: int)
     assert [each for each in (disk / "out").rglob("*") if each.is_file() or each.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("command", [["new"], ["repair", "--option", "A", "--out"]])
+def test_a_disk_that_is_full_gets_no_half_of_what_is_written(
+    rcakit: Run, disk: Path, demo_dir: Path, command: list[str]
+) -> None:
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    (disk / "ballast").write_bytes(b"x" * (free - 4096))
+    place = disk / "incident"
+    done = rcakit(*command, place, cwd=demo_dir)
+    assert (done.code, done.out) == (2, "")
+    assert f"{place}" in done.err
+    assert "No space left on device" in done.err
+    assert [path for path in place.rglob("*") if path.is_file()] == []
+
+
 def test_a_disk_that_may_only_be_read(rcakit: Run, tmp_path: Path, disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     done = rcakit("run", notebook(tmp_path / "in.ipynb", "1"), "--out", disk / "out")

@@ -209,5 +209,8 @@ def stage(case: Case, rows: int | None = None) -> Iterator[Stage]:
 @contextmanager
 def _copied(case: Case, server: scratch.Server, rows: int | None) -> Iterator[str]:
     history = [Name(table.schema, "django_migrations") for table in case.recorded.tables if table.read]
-    with running(case.target) as conninfo, clone(conninfo, server, rows=rows, whole=history) as base:
+    with (
+        running(case.target) as conninfo,
+        clone(conninfo, server, rows=rows, whole=history, run=case.run_id) as base,
+    ):
         yield base

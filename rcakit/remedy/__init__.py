@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from rcakit import save
 from rcakit.case import Case
-from rcakit.errors import Refused
+from rcakit.errors import ConfigError, Refused
 from rcakit.remedy import advised, bridge, keep, move
 from rcakit.remedy.parts import Body, File, Move, Rename, Repair, Statement
 from rcakit.remedy.survey import Survey, survey
@@ -44,14 +45,21 @@ def options(case: Case) -> tuple[Repair, ...]:
 
 
 def write(repair: Repair, directory: Path) -> tuple[Path, ...]:
-    """Write a repair's files below a directory. Raises Refused when one of them is there with another text."""
-    places = [(directory / each.path, each.text) for each in repair.files]
-    for place, text in places:
+    """Write a repair's files below a directory, all or none.
+
+    Raises Refused when one of them is there with another text, ConfigError when the directory cannot be written.
+    """
+    places = {directory / each.path: each.text for each in repair.files}
+    for place, text in places.items():
         if place.exists() and place.read_bytes() != text.encode():
             raise Refused(
                 f"{place} exists already, with another text", hint="name an empty directory with --out"
             )
-    for place, text in places:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(text.encode())
-    return tuple(place for place, _ in places)
+    try:
+        save.files(places)
+    except OSError as error:
+        raise ConfigError(
+            f"the repair could not be written to {directory}: {error.strerror}",
+            hint="nothing of it was left there; make room, or name another directory with --out",
+        ) from None
+    return tuple(places)
