@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from commands import ROOT, begin, environment
+from commands import ROOT, begin
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from rcakit.archive.kept import Kept, archive
@@ -29,7 +28,7 @@ def told(event, arguments):
     name = os.path.basename(str(arguments[0])) if event == "open" and os.environ.get("BLOW") else ""
     if name.startswith(os.environ.get("AT", "?")) and "w" in str(arguments[1]):
         number = int(os.environ.pop("BLOW"))
-        os.kill(os.getppid() if "ipykernel_launcher" in sys.argv[0] else os.getpid(), number)
+        os.kill(os.getpid(), number)
 
 
 sys.addaudithook(told)
@@ -40,6 +39,8 @@ folder = pathlib.Path(os.environ["RCAKIT_RUN_DIR"], "evidence")
 folder.mkdir()
 with (folder / "E1.csv").open("w") as file:
     file.write("half")
+    file.flush()
+    open({fifo!r}, "w").write("x")
     threading.Event().wait()
 """
 
@@ -53,12 +54,12 @@ def notebook(path: Path, *cells: str) -> Path:
 
 
 def interrupted(
-    tmp_path: Path, at: str, number: int, *cells: str, option: str = "--no-code"
+    tmp_path: Path, at: str, number: int, path: Path | None = None, option: str = "--no-code"
 ) -> tuple[int, str]:
     """Exit code and words of a run that gets the signal as it opens a file whose name begins so."""
     (tmp_path / "sitecustomize.py").write_text(HOOK)
     (tmp_path / "tmp").mkdir()
-    path = notebook(tmp_path / "in.ipynb", *(cells or ("'done'", "'too'")))
+    path = path or notebook(tmp_path / "in.ipynb", "'done'", "'too'")
     env = {"AT": at, "BLOW": str(int(number)), "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     env["TMPDIR"] = str(tmp_path / "tmp")
     process = begin("run", path, "--out", "out", option, cwd=tmp_path, env=env)
@@ -81,7 +82,6 @@ def left(tmp_path: Path, at: str) -> Kept:
 @pytest.mark.parametrize(
     ("at", "number"),
     [
-        ("notebook.ipynb", signal.SIGTERM),
         ("findings.json", signal.SIGINT),
         ("run.json", signal.SIGTERM),
         ("report.html", signal.SIGHUP),
@@ -123,9 +123,15 @@ def test_by_a_printer_that_hangs_which_goes_too(tmp_path: Path) -> None:
 
 
 def test_while_the_notebook_writes_its_evidence(tmp_path: Path) -> None:
-    """The signal comes as the notebook's process opens the file, and half of it is written by then."""
-    code, said = interrupted(tmp_path, "E1.csv", signal.SIGTERM, EVIDENCE, "'never'")
-    assert (code, "status: cancelled" in said) == (2, True), said
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "tmp").mkdir()
+    path = notebook(tmp_path / "in.ipynb", EVIDENCE.format(fifo=str(fifo)), "'never'")
+    process = begin("run", path, "--out", "out", cwd=tmp_path, env={"TMPDIR": str(tmp_path / "tmp")})
+    assert fifo.read_text() == "x"
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, b"status: cancelled" in said) == (2, True), said
     kept = left(tmp_path, "")
     assert not (kept.folder / "evidence").exists()
     assert "Not run: Rest." in (kept.folder / "report.html").read_text()
@@ -139,27 +145,17 @@ def test_after_its_end_a_run_stays_what_it_is(tmp_path: Path) -> None:
 
 
 def test_before_anything_ran(tmp_path: Path) -> None:
-    """Also of a notebook that brings the outputs of an earlier run along: they are not this one's."""
-    (tmp_path / "sitecustomize.py").write_text(HOOK)
-    path = notebook(tmp_path / "in.ipynb", "'done'", "'too'")
-    nb = nbformat.read(path, as_version=4)
+    """Of a notebook that brings the outputs of an earlier run along: they are not this one's."""
+    nb = nbformat.read(notebook(tmp_path / "in.ipynb", "'done'", "'too'"), as_version=4)
     nb.cells[1].outputs = [nbformat.v4.new_output("stream", text="of yesterday")]
     nb.metadata["rcakit"] = {"status": "ok", "reason": "", "cell": None}
-    nbformat.write(nb, path)
-    script = (
-        "import os, pathlib, signal, sys\nfrom rcakit.report import runs\nprint('papermill.execute' in sys.modules)\n"
-        "sys.meta_path.insert(0, type('Late', (), {'find_spec': staticmethod(lambda name, *_: "
-        "os.kill(os.getpid(), signal.SIGTERM) if name == 'papermill.execute' else None)}))\n"
-        f"print(runs.execute(pathlib.Path({str(path)!r}), {{}}, pathlib.Path({str(tmp_path / 'out')!r})).status)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", "cancelled"]
-    (page,) = (tmp_path / "out" / "in").glob("*/report.html")
-    assert "Not run: Rest." in page.read_text()
-    assert "0 of 2 steps were begun" in page.read_text()
-    assert "of yesterday" not in page.read_text()
+    nbformat.write(nb, tmp_path / "in.ipynb")
+    code, said = interrupted(tmp_path, "notebook.ipynb", signal.SIGTERM, path=tmp_path / "in.ipynb")
+    assert (code, "status: cancelled" in said) == (2, True), said
+    page = (left(tmp_path, "").folder / "report.html").read_text()
+    assert "Not run: Rest." in page
+    assert "0 of 2 steps were begun" in page
+    assert "of yesterday" not in page
 
 
 # ------------------------------------------------------------------ signals by themselves
