@@ -36,7 +36,7 @@ from rcakit import (
 )
 from rcakit.archive import new_run_id
 from rcakit.database import named, running
-from rcakit.errors import ConfigError, ProjectError
+from rcakit.errors import ConfigError, ProjectError, RcaError, ScratchError
 from rcakit.facts import (
     Accounts,
     Catalog,
@@ -101,6 +101,7 @@ class Case:
         """Called before each migration of a replay: its label, its number, how many there are."""
         self.say: Callable[[str], None] = lambda _: None
         """Called with a line of progress before each counterfactual replay."""
+        self._broke_off: RcaError | None = None
         self.started = datetime.now(UTC)
         self.run_id = run_id or os.environ.get("RCAKIT_RUN_ID") or new_run_id(self.started)
         """In a run (`rcakit run`, `investigate`) that of its folder."""
@@ -276,11 +277,26 @@ class Case:
 
     @cached_property
     def replayed(self) -> Ledger | None:
-        """What each migration really did, run on a scratch database; None unless the case was opened with `replay`."""
+        """What each migration really did, run on a scratch database; None unless the case was opened with `replay`,
+        and where it broke off: then `broken` says why.
+        """
         if not self.replays:
             return None
-        with self._scratch() as server:
-            return self._world.replayed(server, on_step=self.on_step, reverse=self.reverse)
+        try:
+            with self._scratch() as server:
+                return self._world.replayed(server, on_step=self.on_step, reverse=self.reverse)
+        except (ProjectError, ScratchError) as error:
+            self._broke_off = error
+            return None
+
+    @property
+    def broken(self) -> RcaError | None:
+        """Why there is no replay, or none with its causes undone, though one was wanted: the server lost, the process
+        killed, time run out. All else is told without it.
+        """
+        if self.replays:
+            _ = self._proofs
+        return self._broke_off
 
     @cached_property
     def _proofs(self) -> tuple[counterfactual.Matrix | None, tuple[worlds.Truth, ...]]:
@@ -291,9 +307,13 @@ class Case:
         from rcakit import counterfactual, worlds
 
         chain = causes.chain(self.accounts, self.findings)
-        with self._scratch() as server:
-            matrix = counterfactual.prove(self._world, chain, self.findings, server, ledger, self.say)
-            return matrix, worlds.truth(self.accounts, server, ledger)
+        try:
+            with self._scratch() as server:
+                matrix = counterfactual.prove(self._world, chain, self.findings, server, ledger, self.say)
+                return matrix, worlds.truth(self.accounts, server, ledger)
+        except (ProjectError, ScratchError) as error:
+            self._broke_off = error
+            return None, ()
 
     @property
     def _world(self) -> counterfactual.World:
@@ -330,7 +350,9 @@ class Case:
     def unread(self) -> Rows[Unread]:
         """What could not be read or evaluated, and why: never the same as clean."""
         rows = (self.checked if self._concerned(self.standing) else self.accounts).unread
-        return Rows(dict.fromkeys((*rows, *(self.replayed.gaps if self.replayed else ()))))
+        gaps = self.replayed.gaps if self.replayed else ()
+        lost = (Unread("replayed", self.broken.what, None, True),) if self.broken else ()
+        return Rows(dict.fromkeys((*rows, *gaps, *lost)))
 
     @property
     def evidence(self) -> Rows[evidence.Evidence]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import chain as joined
 from typing import Literal, NamedTuple
 
+from rcakit import intent
 from rcakit.facts import Accounts, Finding
-from rcakit.names import Name
+from rcakit.names import Name, spelling
 
 Confidence = Literal["proved", "likely", "hypothesis", "refuted"]
 Role = Literal["root", "contributing", "silencing"]
@@ -152,9 +153,8 @@ PATTERNS = (
 SYMPTOMS = frozenset(
     {"RK401", "RK402", "RK411", "RK412", "RK413", "RK414", "RK415", "RK416", "RK417", "RK418"}
 )
-_UNPROVED = (
-    "All accounts agree with it; not yet tried by undoing it and running the migrations again (--replay)."
-)
+AGREED = "All accounts agree with it."
+_UNPROVED = f"{AGREED} It was not tried by undoing it and running the migrations again (--replay)."
 
 
 def symptoms(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -170,7 +170,7 @@ def symptoms(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def chain(accounts: Accounts, findings: Sequence[Finding]) -> tuple[Cause, ...]:
     """The causes of the symptoms among `findings`, root first; empty when nothing is wrong with the database."""
     found = symptoms(findings)
-    told = _Told.of(found)
+    told = _Told.of(accounts, found)
     causes: list[Cause] = []
     ties: dict[str, frozenset[Finding]] = {}
     for pattern in PATTERNS:
@@ -190,11 +190,13 @@ class _Told(NamedTuple):
     migrations: dict[str, list[Finding]]
 
     @classmethod
-    def of(cls, found: Iterable[Finding]) -> _Told:
-        told = cls(defaultdict(list), defaultdict(list))
+    def of(cls, accounts: Accounts, found: Iterable[Finding]) -> _Told:
+        """A misplaced table also by where it was meant to be."""
+        told, meant = cls(defaultdict(list), defaultdict(list)), accounts.once(_meant)
         for symptom in found:
             if symptom.relation is not None:
-                told.relations[symptom.relation].append(symptom)
+                for name in {symptom.relation, meant.get(symptom.relation, symptom.relation)}:
+                    told.relations[name].append(symptom)
             elif symptom.migration:
                 told.migrations[symptom.migration].append(symptom)
         return told
@@ -254,14 +256,41 @@ def _linked(causes: Sequence[Cause], ties: Mapping[str, frozenset[Finding]]) -> 
 def _relations(accounts: Accounts, finding: Finding) -> set[Name]:
     """Every name a finding is about: its own, and for a whole migration what its guards test and make."""
     if finding.relation is not None:
-        return {finding.relation}
+        return {finding.relation} | accounts.once(_ends).get(
+            (finding.migration, finding.relation.name), set()
+        )
     about: set[Name] = set()
+    if finding.code == "RK305":  # about all tables of an application
+        tables = (each for each in accounts.declared.models if each.app == finding.object)
+        return {name for each in tables if (name := spelling(each.db_table).relation) is not None}
     for verdict in accounts.guards:
         if finding.migration and verdict.guard.migration == finding.migration:
             about |= {*verdict.guard.relations, *(e.result for e in verdict.guard.effects if e.result)}
             if verdict.nearest:
                 about.add(verdict.nearest.qualified)
     return about
+
+
+def _ends(accounts: Accounts) -> dict[tuple[str, str], set[Name]]:
+    """(migration, bare name) -> where the guards of that migration would have brought a relation of that name."""
+    found: dict[tuple[str, str], set[Name]] = defaultdict(set)
+    for verdict in accounts.guards:
+        for effect in verdict.guard.effects:
+            if effect.subject is not None and effect.result is not None:
+                found[verdict.guard.migration, effect.subject.name].add(effect.result)
+    return found
+
+
+def _meant(accounts: Accounts) -> dict[Name, Name]:
+    """A table that a model uses -> where it was meant to be."""
+    found: dict[Name, Name] = {}
+    for model in accounts.declared.models:
+        relation = spelling(model.db_table).relation
+        there = accounts.observed.find(relation) if relation else None
+        intended = intent.meant(accounts, model.db_table)
+        if there is not None and intended is not None:
+            found[there.qualified] = intended.target
+    return found
 
 
 def _migrations(findings: Sequence[Finding]) -> str:

@@ -75,8 +75,8 @@ def _equip(server: Server, dbname: str, recorded: Recorded, search_path: str) ->
 
 
 def wrong(ledger: Ledger) -> tuple[Step, ...]:
-    """The steps that must not go out like this: silent no-ops and failures."""
-    return tuple(step for step in ledger.steps if step.kind in ("silent-no-op", "failed"))
+    """The steps that must not go out like this: failures, and silent no-ops, of the whole or of one operation."""
+    return tuple(step for step in ledger.steps if step.kind in ("silent-no-op", "failed") or step.idle)
 
 
 def exit_code(ledger: Ledger) -> int:

@@ -374,7 +374,8 @@ class _Play:
             self.server.connect().close()
         except psycopg.OperationalError as error:
             return ScratchError(
-                f"the scratch server was lost in {child.at}: {evidence.reason(error)}",
+                f"the scratch server was lost in {child.at}, {self.count} of {len(self.planned)}: "
+                f"{evidence.reason(error)}",
                 hint="was it stopped, or out of memory or disk? Replay again.",
             )
         return None

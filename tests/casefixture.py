@@ -93,6 +93,7 @@ def make_case(*, healthy: bool = False, hostile: bool = False, empty: bool = Fal
         waived=(),
         causes=causes.chain(accounts, findings),
         unread=unread,
+        broken=None,
         evidence=[] if empty else _evidence(evil),
         placement=rows,
         reading=SimpleNamespace(

@@ -34,6 +34,13 @@ def test_replay_tells_the_silent_no_op_and_what_it_missed(rcakit: Run, demo_dir:
     assert "causes undone" not in done.out
 
 
+def test_reverse_says_how_many_ways_back_lead_back(rcakit: Run, demo_dir: Path) -> None:
+    done = rcakit("replay", "--reverse", cwd=demo_dir)
+    assert done.code == 1
+    (line,) = (line for line in done.out.split("\n") if line.startswith("ways back: "))
+    assert "20 restored the catalog" in line
+
+
 def test_replay_as_json_is_one_valid_document(rcakit: Run, demo_dir: Path) -> None:
     done = rcakit("replay", "--reverse", "--format", "json", cwd=demo_dir)
     content = json.loads(done.out)

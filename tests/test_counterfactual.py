@@ -46,7 +46,7 @@ def test_every_set_of_causes_was_replayed(matrix: Matrix) -> None:
         ("C2", "C3"),
         ("C1", "C2", "C3"),
     ]
-    assert matrix.untried == ()
+    assert matrix.untried == {}
 
 
 def test_with_nothing_undone_the_incident_happens_again(matrix: Matrix) -> None:
@@ -82,6 +82,13 @@ def test_name_and_guard_undone_together_end_well(matrix: Matrix) -> None:
     assert (trial.symptom, trial.stopped) == (False, "")
 
 
+def test_no_two_causes_come_to_the_same(matrix: Matrix) -> None:
+    """Name and guard together end as the name alone does: then there is nothing left for the guard to move."""
+    outcomes = [matrix.trial(*undone).outcome for undone in ((), ("C1",), ("C2",), ("C3",))]
+    assert len(set(outcomes)) == 4
+    assert matrix.trial("C1", "C2").outcome == matrix.trial("C1").outcome
+
+
 def test_the_chain_says_what_the_matrix_proved(case: Case) -> None:
     judged = {cause.id: cause for cause in case.causes}
     assert {id_: (cause.role, cause.confidence) for id_, cause in judged.items()} == {
@@ -97,15 +104,17 @@ def test_the_chain_says_what_the_matrix_proved(case: Case) -> None:
 def test_a_cause_whose_undoing_changes_nothing_is_refuted(case: Case, matrix: Matrix) -> None:
     trials = [trial for trial in matrix.trials if set(trial.undone) <= {"C1"}]
     also = [replace(trial, undone=(*trial.undone, "C9")) for trial in trials]
-    padded = Matrix((*trials, *also), matrix.undos, ())
+    padded = Matrix((*trials, *also), matrix.undos, {})
     assert padded.refuted("C9")
     (judged,) = counterfactual.judged([replace(case.causes[0], id="C9")], padded)
     assert judged.confidence == "refuted"
 
 
-def test_an_untried_cause_keeps_its_confidence(case: Case, matrix: Matrix) -> None:
+def test_an_untried_cause_keeps_its_confidence_and_says_why(case: Case, matrix: Matrix) -> None:
     cause = replace(case.causes[0], id="C9", confidence="likely")
-    assert counterfactual.judged([cause], replace(matrix, untried=("C9",))) == (cause,)
+    (judged,) = counterfactual.judged([cause], replace(matrix, untried={"C9": "It is a record."}))
+    assert (judged.confidence, judged.role) == ("likely", cause.role)
+    assert judged.proof.endswith("Not undone in a replay: It is a record.")
 
 
 def test_describe_tells_where_tables_are_whether_models_find_them_and_where_it_stopped() -> None:

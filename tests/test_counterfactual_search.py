@@ -70,7 +70,7 @@ def test_an_oracle_that_has_had_enough_ends_the_search() -> None:
 def matrix(gone: Callable[[frozenset[str]], bool], *tried: str) -> Matrix:
     """Of five causes, the symptom as `gone` has it, and the sets that were tried: "", "A", "ABE".."""
     trials = (Trial(tuple(each), 1, int(gone(frozenset(each))), 1, "", (), 0.1) for each in tried)
-    return Matrix(tuple(trials), tuple(Undo(each, "") for each in "ABCDE"), ())
+    return Matrix(tuple(trials), tuple(Undo(each, "") for each in "ABCDE"), {})
 
 
 ALONE = ("", "A", "B", "C", "D", "E")

@@ -71,6 +71,18 @@ def test_a_silent_no_op_is_told_before_it_goes_out(demo_dir: Path, tmp_path: Pat
     assert ledger.unread == ()
 
 
+def test_one_operation_that_does_nothing_beside_one_that_works_is_told_too(
+    demo_dir: Path, tmp_path: Path, server: Server
+) -> None:
+    both = GUARDED.replace(
+        "operations = [", "operations = [migrations.RunSQL('CREATE TABLE adm.notes (id int)'), "
+    )
+    ledger = rehearse.pending(case_with(demo_dir, tmp_path, both), server)
+    (step,) = ledger.steps
+    assert (step.kind, len(step.idle)) == ("changed", 1)
+    assert (rehearse.wrong(ledger), rehearse.exit_code(ledger)) == ((step,), 1)
+
+
 def test_the_same_with_the_name_that_exists_does_what_it_says(
     demo_dir: Path, tmp_path: Path, server: Server
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,8 +19,9 @@ from django_projects import MANAGE, python_of, write
 
 from rcakit import demo, replay, scratch
 from rcakit.errors import ProjectError, ScratchError
-from rcakit.ledger import Ledger
+from rcakit.ledger import Ledger, Step
 from rcakit.replay import Options
+from rcakit.scratch.binaries import Binaries, installed
 
 SETTINGS = """\
 SECRET_KEY = "not-a-secret"
@@ -145,6 +147,20 @@ def test_the_other_steps_of_the_demo_are_what_they_say(incident: Ledger) -> None
 def test_the_end_state_is_the_catalog_of_the_default_alias(incident: Ledger) -> None:
     assert incident.catalog.by_name.get(("public", "adm.venues"))
     assert incident.server_version in incident.catalog.server.version
+
+
+@pytest.mark.parametrize("found", list(installed()), ids=lambda found: found.version)
+def test_every_version_at_hand_tells_the_same(incident: Ledger, found: Binaries, tmp_path: Path) -> None:
+    path = demo_project(tmp_path)
+    with scratch.server(binaries=found.path) as own:
+        ledger = replay.run(path, settings=None, python=sys.executable, server=own)
+    assert ledger.server_version == found.version
+    assert [told(step) for step in ledger.steps] == [told(step) for step in incident.steps]
+
+
+def told(step: Step) -> tuple[object, ...]:
+    """What a step says of itself, but for its time."""
+    return step.migration, step.kind, step.why, list(map(str, step.changes)), step.rows
 
 
 def test_the_healthy_demo_has_no_silent_no_op(server: scratch.Server, tmp_path: Path) -> None:
@@ -360,6 +376,47 @@ def test_every_alias_gets_a_database_of_its_own_and_routers_are_asked(
     assert "sqlite3" in ledger.unread[0].reason
 
 
+INTERLEAVED = {
+    ("shop", "0001"): ((), "CREATE TABLE venues (id int)"),
+    ("stock", "0001"): (("shop", "0001"), "CREATE TABLE items (venue int)"),
+    ("shop", "0002"): (("stock", "0001"), DO.format("items", "ALTER TABLE items ADD COLUMN price int")),
+    ("staff", "0001"): (("shop", "0002"), DO.format("item", "ALTER TABLE item ADD COLUMN owner int")),
+    ("stock", "0002"): (("staff", "0001"), "ALTER TABLE venues RENAME TO halls"),
+    ("shop", "0003"): (("stock", "0002"), "ALTER TABLE IF EXISTS venues ADD COLUMN name text"),
+}
+"""(application, migration) -> what it waits for in another application, and the SQL it runs."""
+
+
+def interleaved(directory: Path) -> Path:
+    apps = dict.fromkeys(app for app, _ in INTERLEAVED)
+    settings = SETTINGS.replace('["shop"]', repr(list(apps)))
+    files = {"manage.py": MANAGE, "config/settings.py": settings, **{f"{app}/models.py": "" for app in apps}}
+    for (app, name), (after, text) in INTERLEAVED.items():
+        own = (app, f"{int(name) - 1:04}")
+        waits = [each for each in (after, own) if each and each in INTERLEAVED]
+        again = f"dependencies = {waits!r}\n    operations = [migrations.RunSQL({text!r}, '')]\n"
+        files[f"{app}/migrations/{name}.py"] = migration("") + f"    {again}"
+    return write(directory, files)
+
+
+def test_migrations_of_apps_that_wait_for_each_other_back_and_forth(
+    server: scratch.Server, tmp_path: Path
+) -> None:
+    """Each is told what it did itself, also to another application's table, and what another one left it to find."""
+    ledger = replayed(server, interleaved(tmp_path))
+    assert [(step.migration, step.kind) for step in ledger.steps] == [
+        ("shop.0001", "changed"), ("stock.0001", "changed"), ("shop.0002", "changed"),
+        ("staff.0001", "silent-no-op"), ("stock.0002", "changed"), ("shop.0003", "silent-no-op"),
+    ]  # fmt: skip
+    assert [str(change) for change in ledger.step("shop.0002").changes] == [
+        "created column public.items.price"
+    ]
+    assert [str(change) for change in ledger.step("stock.0002").changes] == [
+        "renamed table public.venues to halls"
+    ]
+    assert "items" in ledger.step("staff.0001").why
+
+
 def test_a_held_database_is_there_to_be_cloned_and_replayed_further(
     server: scratch.Server, tmp_path: Path
 ) -> None:
@@ -450,6 +507,41 @@ def test_a_migration_that_fails_is_a_step_and_the_rest_is_not_run(
     assert kinds(ledger) == {"0001": "changed", "0002": "failed"}
     assert 'relation "nowhere" does not exist' in ledger.failed.error
     assert ledger.not_run == ("shop.0003",)
+
+
+def test_a_function_that_needs_rows_cannot_be_reproduced(server: scratch.Server, tmp_path: Path) -> None:
+    """It would do its work where there are rows: that is no failure of the migration."""
+    need = "def need(apps, editor):\n    apps.get_model('shop', 'Venue').objects.get(name='the first')\n"
+    path = project(tmp_path, MODEL, ("migrations.RunPython(need),", "", need), sql("SELECT 1"))
+    ledger = replayed(server, path)
+    assert kinds(ledger) == {"0001": "changed", "0002": "cannot-reproduce"}
+    assert "looks for rows" in ledger.step("shop.0002").why
+    assert "Venue matching query does not exist" in ledger.step("shop.0002").error
+    assert ledger.not_run == ("shop.0003",)
+    assert [gap.blocking for gap in ledger.gaps] == [True]
+
+
+def test_a_migration_that_talks_to_the_network_meets_nobody(
+    server: scratch.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what it asks nor the proxy of the environment hears of it, and credentials do not reach it."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "*")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+        call = """
+def call(apps, editor):
+    import os, urllib.request
+    assert "AWS_SECRET_ACCESS_KEY" not in os.environ
+    urllib.request.urlopen("http://prices.invalid/today", timeout=20)
+"""
+        ledger = replayed(server, project(tmp_path, MODEL, ("migrations.RunPython(call),", "", call)))
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+    step = ledger.step("shop.0002")
+    assert (step.kind, step.error.partition(":")[0]) == ("cannot-reproduce", "URLError")
+    assert "network" in step.why
 
 
 def test_an_extension_the_server_lacks_cannot_be_reproduced(server: scratch.Server, tmp_path: Path) -> None:

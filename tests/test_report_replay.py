@@ -71,7 +71,9 @@ def hostile(evil: str) -> Any:
         Trial(("C1",), 7, 7, 7, "", (), 1.0),
         Trial(("C2",), 0, 7, 7, f"shop.0002{evil}: x{evil}", (), 1.0),
     )
-    matrix = Matrix(trials, (Undo("C1", f"named{evil}"), Undo("C2", "aimed")), ("C3",))
+    matrix = Matrix(
+        trials, (Undo("C1", f"named{evil}"), Undo("C2", "aimed")), {"C3": f"It is a record{evil}."}
+    )
     rows = (
         Row(World(f"w{evil}", f"d{evil}", ("replayed",)), 1, 0, "does nothing", 0),
         Row(World("x", "y"), 1, None, "fails", 0, f"error{evil}"),
@@ -152,7 +154,7 @@ def test_the_matrix_says_what_each_cause_was() -> None:
     text = replay.matrix(hostile("")).text
     assert "caused it" in text
     assert "kept it silent</b> but did not cause it" in text
-    assert "C3: no change is sure to undo it" in text
+    assert "C3</a> was not undone: it is a record." in text
     assert "stops at shop.0002" in text
 
 

@@ -22,7 +22,7 @@ def replay(counterfactual: bool, reverse: bool, fmt: str, **options: Any) -> int
     \b
     Exit codes:
       0  every migration did what it says
-      1  one is a silent no-op, fails, or has a way back that does not restore
+      1  one is a silent no-op, in whole or in part, fails, or has a way back that does not restore
       2  it could not run, or could not tell everything
     \b
     Example:
@@ -34,9 +34,9 @@ def replay(counterfactual: bool, reverse: bool, fmt: str, **options: Any) -> int
     case = read_case(target_of(options), replay=True)
     case.reverse, case.on_step, case.say = reverse, step, say
     found = case.replayed
-    if found is None:
-        raise RuntimeError("a case opened for a replay has one")
     matrix = case.matrix if counterfactual else None
+    if found is None or (counterfactual and case.broken):
+        raise case.broken or RuntimeError("a case opened for a replay has one")
     if fmt == "json":
         content = document.steps(found, counterfactual=matrix)
         click.echo(document.dumps(content, ascii_only=True), nl=False)
@@ -58,7 +58,7 @@ def rehearse(pending: bool, fmt: str, **options: Any) -> int:
     \b
     Exit codes:
       0  every pending migration does what it says
-      1  one is a silent no-op, or fails
+      1  one is a silent no-op, in whole or in part, or fails
       2  it could not be done, or could not tell everything
     \b
     Example:

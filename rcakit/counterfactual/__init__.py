@@ -19,7 +19,7 @@ from pathlib import Path
 from psycopg import sql
 
 from rcakit import replay
-from rcakit.causes import Cause, symptoms
+from rcakit.causes import AGREED, Cause, symptoms
 from rcakit.counterfactual.matrix import Matrix, Trial, describe
 from rcakit.counterfactual.search import smallest
 from rcakit.facts import Accounts, Finding
@@ -29,7 +29,7 @@ from rcakit.names import Name, spelling
 from rcakit.parsing.plpgsql import effects as sql_effects
 from rcakit.parsing.plpgsql import guards
 from rcakit.scratch import Server
-from rcakit.undo import Undo, apply, copied, undo_of
+from rcakit.undo import Undo, apply, copied, undo_of, why_not
 
 __all__ = ["Matrix", "Suspect", "Trial", "World", "describe", "judged", "prove"]
 
@@ -105,14 +105,14 @@ def prove(
     ledger: Ledger,
     say: Callable[[str], None] = lambda _: None,
 ) -> Matrix | None:
-    """Replay every set of causes; None when there is no misplaced table, or no cause that can be undone.
+    """Replay every set of causes; None when there is no cause, or no misplaced or missing table.
 
     `ledger` is `world.replayed(server)`: the row with nothing undone.
     The copies and databases are gone afterwards. Raises ProjectError and ScratchError as `replay.run` does.
     """
     suspects = tuple(_suspects(world.accounts, findings))
     undos = [undo for cause in causes if (undo := undo_of(cause, world.accounts))]
-    if not suspects or not undos:
+    if not suspects or not causes:
         return None
     bench = _Bench(world, server, suspects, tuple(undos), say, {frozenset(): _judge(suspects, (), ledger)})
     for undone in _sets(undos):
@@ -120,13 +120,18 @@ def prove(
     if len(undos) > ALL_SUBSETS_UP_TO:
         bench.search()
     tried = {undo.cause for undo in undos}
-    untried = tuple(cause.id for cause in causes if cause.id not in tried)
+    untried = {cause.id: why_not(cause) for cause in causes if cause.id not in tried}
     return Matrix(tuple(bench.trials.values()), tuple(undos), untried, bench.cut_short)
 
 
 def judged(causes: Sequence[Cause], matrix: Matrix) -> tuple[Cause, ...]:
     """The causes with what the matrix says about them as their proof."""
-    return tuple(cause if cause.id in matrix.untried else _judged(cause, matrix) for cause in causes)
+    return tuple(
+        replace(cause, proof=f"{AGREED} Not undone in a replay: {matrix.untried[cause.id]}")
+        if cause.id in matrix.untried
+        else _judged(cause, matrix)
+        for cause in causes
+    )
 
 
 def _judged(cause: Cause, matrix: Matrix) -> Cause:
@@ -242,13 +247,17 @@ def _plainly_made(text: str) -> Iterator[Name]:
 
 
 def _suspects(accounts: Accounts, findings: Sequence[Finding]) -> Iterator[Suspect]:
-    misplaced = {finding.relation for finding in symptoms(findings) if finding.code == "RK401"}
+    """The models whose table is misplaced, or is not under its name: told by the table, or else by the model's place."""
+    told = [each for each in symptoms(findings) if each.code in ("RK401", "RK402")]
+    names, places = {each.relation for each in told}, {each.where for each in told if each.where}
     for model in accounts.declared.models:
         relation = spelling(model.db_table).relation
         found = accounts.observed.find(relation) if relation else None
         intended = meant(accounts, model.db_table)
-        if found is not None and found.qualified in misplaced and intended is not None:
-            yield Suspect(model.db_table, intended.target)
+        target = intended.target if intended else relation
+        accused = found.qualified in names if found else model.where in places
+        if accused and target is not None:
+            yield Suspect(model.db_table, target)
 
 
 def _sets(undos: Sequence[Undo]) -> Iterator[tuple[Undo, ...]]:

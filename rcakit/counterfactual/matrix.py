@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +46,8 @@ class Matrix:
 
     trials: tuple[Trial, ...]
     undos: tuple[Undo, ...]
-    untried: tuple[str, ...]
-    """Ids of causes that no certain change undoes."""
+    untried: Mapping[str, str]
+    """Cause that no certain change undoes -> why, in a sentence."""
     cut_short: bool = False
     """The search for the smallest sets ended at its bound: there may be smaller ones."""
 
@@ -63,6 +63,7 @@ class Matrix:
         return {
             "undone": [{"cause": undo.cause, "how": undo.what} for undo in self.undos],
             "untried": list(self.untried),
+            "untried_because": [{"cause": cause, "why": why} for cause, why in self.untried.items()],
             "sufficient_sets": [list(each) for each in self.sufficient_sets],
             "necessary_sets": [list(each) for each in self.necessary_sets],
             "cut_short": self.cut_short,

@@ -201,8 +201,9 @@ class Ledger:
         stop = self.failed
         if stop is None:
             return self.unread
-        said = stop.error.partition("\n")[0]
-        reason = f"the replay broke off in {stop.migration}: {said}; {len(self.not_run)} more were not run"
+        said = stop.error.partition("\n")[0].rstrip(".")
+        rest = f"; {len(self.not_run)} more were not run" if self.not_run else ""
+        reason = f"the replay broke off in {stop.migration}: {said}{rest}"
         return (*self.unread, Unread("replayed", reason, stop.where))
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -255,9 +255,20 @@ def _count(idle: Sequence[Outcome], made: Sequence[Outcome]) -> str:
     return f"{len(idle)} of {len(made)} operation{'s' if len(made) > 1 else ''}"
 
 
+_NETWORK = frozenset(
+    {"URLError", "ProxyError", "gaierror", "ConnectError", "ConnectionError", "ConnectionRefusedError"}
+)
+"""What the standard library, requests and httpx raise where nobody answers."""
+
+
 def failure(error: str, sqlstate: str | None) -> tuple[StepClass, str]:
     """(class, what to make of it) of a migration that raised an error."""
     lowered = error.lower()
+    raised = error.partition(":")[0]
+    if raised == "DoesNotExist":
+        return "cannot-reproduce", "it looks for rows, and a replay has those alone that migrations write"
+    if raised in _NETWORK:
+        return "cannot-reproduce", "it talks to the network, and a replay's proxies lead nowhere"
     if "extension" in lowered and sqlstate in CANNOT:
         return (
             "cannot-reproduce",

@@ -12,6 +12,7 @@ write again; what PostgreSQL tells of the newest state whatever the snapshot, na
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from rcakit.evidence import Params, Recorder, TupleLoader, query
 from rcakit.facts import Catalog, Server
 from rcakit.ledger.diff import Change, diff
 from rcakit.ledger.others import OTHERS, Other, others_changed
+
+logging.getLogger("psycopg").addHandler(logging.NullHandler())  # whoever needed a lost pipeline tells of it
 
 Counts = tuple[int, int, int]
 Written = Mapping[int, Counts]

@@ -100,7 +100,7 @@ def matrix(found: Matrix) -> Figure | Html:
     """Causes across, replays down: what was undone, and on the right whether the symptom is still there."""
     causes = [undo.cause for undo in found.undos]
     trials = found.trials[:ROWS]
-    if len(causes) > COLUMNS or not trials:
+    if not causes or len(causes) > COLUMNS or not trials:
         return Html("")
     with mpl.rc_context(figures._SETTINGS):
         canvas, axes = figures._canvas(_LINE * len(trials) + 26)

@@ -127,7 +127,7 @@ def _all_there(accounts: Accounts, verdict: Verdict) -> bool:
 def _finding(accounts: Accounts, verdict: Verdict, severity: Severity) -> Finding:
     guard = verdict.guard
     effect = next(iter(absent(accounts, verdict)), guard.effects[0])
-    relation = effect.subject or effect.result
+    relation = effect.relation or effect.subject or effect.result
     return Finding(
         CODE,
         "swallowed-exception",

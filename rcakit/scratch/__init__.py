@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple, cast
@@ -109,10 +109,16 @@ class Server:
             if template is None:
                 create += sql.SQL(" TEMPLATE template0")
         self._run(create)
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         try:
             yield name
-        finally:
-            self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        except BaseException:
+            with suppress(
+                ScratchError
+            ):  # a server that is gone took it along: what went wrong is what is told
+                self._run(drop)
+            raise
+        self._run(drop)
 
     @contextmanager
     def role(self, prefix: str = "role", *, superuser: bool = False) -> Iterator[str]:

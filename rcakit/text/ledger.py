@@ -25,6 +25,12 @@ KINDS: dict[StepClass, tuple[str, str]] = {
     "cannot-reproduce": ("cannot tell", "magenta"),
 }
 """Class of a step -> (in words, colour)."""
+_BACKS = {
+    "restored": "restored the catalog",
+    "differs": "did not restore it",
+    "failed": "failed",
+    "irreversible": "not to be had (irreversible)",
+}
 _WIDTH = max(len(word) for word, _ in KINDS.values())
 _SHOWN = 3
 
@@ -54,6 +60,8 @@ def _lines(step: Step) -> Iterator[str]:
     """What is worth saying below a step's own line."""
     if step.error:
         yield step.error.partition("\n")[0]
+        if step.kind == "cannot-reproduce":
+            yield step.why
     elif step.kind in ("silent-no-op", "cannot-reproduce") or step.idle:
         yield step.why
     if step.kind == "silent-no-op" or step.idle:
@@ -86,12 +94,15 @@ def _matrix(matrix: Matrix) -> str:
             f"  {click.style(word.ljust(10), fg=colour)} {undone} undone: {visible(describe(trial))}\n"
         )
     how = "".join(f"  {undo.cause}: {visible(undo.what)}\n" for undo in matrix.undos)
+    how += "".join(f"  {cause} was not undone: {why}\n" for cause, why in matrix.untried.items())
     return click.style("causes undone, each row a replay", bold=True) + "\n" + "".join(rows) + how
 
 
 def _summary(ledger: Ledger) -> str:
     counts = Counter(KINDS[step.kind][0] for step in ledger.steps)
     said = ", ".join(f"{number} {word}" for word, number in counts.items()) or "no migration to run"
-    return (
+    backs = Counter(step.reverse.result for step in ledger.steps if step.reverse is not None)
+    back = ", ".join(f"{number} {_BACKS[result]}" for result, number in backs.items())
+    return (f"ways back: {back}\n" if back else "") + (
         f"{said}; PostgreSQL {ledger.server_version}, {visible(ledger.framework)}, {ledger.seconds:.1f} s\n"
     )

@@ -1,14 +1,14 @@
 """Undo one cause in a copy of a project: the fault taken back, all else left as it is.
 
 A project is never changed where it lies; `copied` makes a copy, an `Undo` edits it. What cannot be undone by a
-change that is certain to mean just that is not undone at all, and its cause stays unproved.
+change that is certain to mean just that is not undone at all, and its cause stays unproved: `why_not` says why.
 """
 
 from __future__ import annotations
 
 import ast
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rcakit.errors import SqlError
 from rcakit.facts import Accounts, Effect, Guard, Migration, Operation, Relation
 from rcakit.names import Name, literal, quote, spelling
 from rcakit.parsing import pgparse
+from rcakit.undo import loud as louder
 
 LEFT_OUT = (".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache", "pgdata")
 
@@ -39,6 +40,14 @@ def _replace(operations):
 _replace(Migration.operations)
 """
 
+_APPEND = """
+
+# The database is told what the state was told; nothing else of this migration is different.
+from django.db.migrations import RunSQL as _RunSQL
+
+Migration.operations = [*Migration.operations, _RunSQL({statements})]
+"""
+
 
 @dataclass(frozen=True)
 class Undo:
@@ -49,7 +58,9 @@ class Undo:
     aimed
         guards made to ask for, and to change, the relation that exists.
     loud
-        guards given an ELSE that raises.
+        guards given an ELSE that raises, handlers taken away, early returns that raise.
+    told
+        label of a migration -> statements it runs at its end.
     """
 
     cause: str
@@ -57,35 +68,98 @@ class Undo:
     names: Mapping[str, str] = field(default_factory=dict)
     aimed: Mapping[Guard, Relation] = field(default_factory=dict)
     loud: frozenset[Guard] = frozenset()
+    told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def undo_of(cause: Cause, accounts: Accounts) -> Undo | None:
     """The way to undo a cause; None when there is none that is sure to undo this and nothing else."""
-    codes = set(cause.codes)
-    if codes == {"RK101"}:
-        return _names(cause, accounts)
-    if codes == {"RK201"}:
-        aimed = {
-            verdict.guard: verdict.nearest
-            for verdict in accounts.guards
-            if verdict.nearest is not None
-            and _is_about(cause, verdict.guard, verdict.nearest.qualified)
-            and _rebuildable(accounts, verdict.guard)
-        }
-        what = "the guards ask for the relations that exist, and move them under their intended names"
-        return Undo(cause.id, what, aimed=aimed) if len(aimed) == len(cause.findings) else None
-    if codes == {"RK202"}:
-        loud = frozenset(
-            verdict.guard
-            for verdict in accounts.guards
-            if any(finding.migration == verdict.guard.migration for finding in cause.findings)
-            and verdict.guard.kind == "if"
-            and not verdict.guard.negated
-            and _rebuildable(accounts, verdict.guard)
+    made = _UNDOING.get(_code(cause))
+    return made(cause, accounts) if made else None
+
+
+def why_not(cause: Cause) -> str:
+    """Why a cause that has no undoing has none, in a sentence."""
+    return _WHY_NOT.get(_code(cause), "No change of the project's files is sure to undo it and nothing else.")
+
+
+_WHY_NOT = {
+    "RK103": "Which name was meant instead is not known: a change of the name would be a guess.",
+    "RK303": (
+        "The file as it is now is what a replay runs, the file as it was ran once; that one came after the other is no "
+        "property of the files, and no change of them undoes it."
+    ),
+    "RK304": "Which history is read is a matter of search_path and roles, and not of the project's files.",
+    "RK305": (
+        "The history is a record in the database and not a file of the project; a replay begins without one, and runs "
+        "every migration."
+    ),
+}
+"""Code of a rule whose fault is not in the project's files -> why nothing there can be undone."""
+
+
+def _code(cause: Cause) -> str:
+    return cause.codes[0] if len(cause.codes) == 1 else ""
+
+
+def _aimed(cause: Cause, accounts: Accounts) -> Undo | None:
+    aimed = {
+        verdict.guard: verdict.nearest
+        for verdict in accounts.guards
+        if verdict.nearest is not None
+        and _is_about(cause, verdict.guard, verdict.nearest.qualified)
+        and _rebuildable(accounts, verdict.guard)
+    }
+    what = "the guards ask for the relations that exist, and move them under their intended names"
+    return Undo(cause.id, what, aimed=aimed) if len(aimed) == len(cause.findings) else None
+
+
+def _else(cause: Cause, accounts: Accounts) -> Undo | None:
+    def may(guard: Guard) -> bool:
+        aside = guard.kind == "return" and louder.in_python(accounts, guard)
+        return aside or (guard.kind == "if" and not guard.negated and _rebuildable(accounts, guard))
+
+    return _aloud(cause, accounts, may, "the guards raise where they did nothing")
+
+
+def _uncaught(cause: Cause, accounts: Accounts) -> Undo | None:
+    def may(guard: Guard) -> bool:
+        return guard.kind == "exception" and (
+            _rebuildable(accounts, guard) or louder.in_python(accounts, guard)
         )
-        what = "the guards get an ELSE that raises"
-        return Undo(cause.id, what, loud=loud) if len(loud) >= len(cause.findings) else None
-    return None
+
+    return _aloud(cause, accounts, may, "the handlers let the error through")
+
+
+def _raising(cause: Cause, accounts: Accounts) -> Undo | None:
+    def may(guard: Guard) -> bool:
+        return guard.kind == "return" and louder.in_python(accounts, guard)
+
+    return _aloud(cause, accounts, may, "the functions raise where they returned early")
+
+
+def _aloud(cause: Cause, accounts: Accounts, may: Callable[[Guard], bool], what: str) -> Undo | None:
+    accused = {finding.migration for finding in cause.findings}
+    guards = (verdict.guard for verdict in accounts.guards if verdict.guard.migration in accused)
+    found = frozenset(guard for guard in guards if may(guard))
+    return Undo(cause.id, what, loud=found) if len(found) >= len(cause.findings) else None
+
+
+def _told(cause: Cause, accounts: Accounts) -> Undo | None:
+    """The table moved, at the end of the migration that told the state alone."""
+    own = {each.label for each in accounts.declared.migrations if each.first_party and each.where}
+    wanted = {
+        str(relation): relation
+        for model in accounts.declared.models
+        if (relation := spelling(model.db_table).relation) is not None
+    }
+    told: dict[str, tuple[str, ...]] = {}
+    for finding in cause.findings:
+        result = wanted.get(finding.object)
+        if result is None or finding.relation is None or finding.migration not in own:
+            return None
+        moves = tuple(_moved(finding.relation, result))
+        told[finding.migration] = (*told.get(finding.migration, ()), *moves)
+    return Undo(cause.id, "the migration moves the table as well as telling the state", told=told)
 
 
 def _names(cause: Cause, accounts: Accounts) -> Undo | None:
@@ -100,6 +174,16 @@ def _names(cause: Cause, accounts: Accounts) -> Undo | None:
     }
     what = "the models and migrations name schema and table"
     return Undo(cause.id, what, names=names) if len(names) == len(cause.findings) else None
+
+
+_UNDOING: Mapping[str, Callable[[Cause, Accounts], Undo | None]] = {
+    "RK101": _names,
+    "RK201": _aimed,
+    "RK202": _else,
+    "RK203": _uncaught,
+    "RK204": _raising,
+    "RK205": _told,
+}
 
 
 def _is_about(cause: Cause, guard: Guard, nearest: Name) -> bool:
@@ -125,18 +209,22 @@ def apply(undos: Sequence[Undo], copy: Path, accounts: Accounts) -> None:
             _rename(path, names)
     aimed = {guard: found for undo in undos for guard, found in undo.aimed.items()}
     loud = {guard for undo in undos for guard in undo.loud}
+    told = {label: statements for undo in undos for label, statements in undo.told.items()}
     files = {migration.label: migration for migration in accounts.declared.migrations}
-    touched = {guard.migration for guard in {*aimed, *loud}}
-    for label in sorted(touched):
-        texts = {
-            _text(files[label], guard): _block(guard, aimed.get(guard), guard in loud)
-            for guard in {*aimed, *loud}
-            if guard.migration == label
-        }
+    for label in sorted({*told, *(guard.migration for guard in {*aimed, *loud})}):
         where = files[label].where
         if where is not None:
+            mine = {guard for guard in {*aimed, *loud} if guard.migration == label}
+            python = {guard for guard in mine if not _text(files[label], guard)}
+            texts = {
+                _text(files[label], guard): _block(guard, aimed.get(guard), guard in loud)
+                for guard in mine - python
+            }
             path = copy / where.path
-            path.write_text(path.read_text("utf-8") + _REPLACE.format(replaced=repr(texts)), "utf-8")
+            source = louder.rewritten(path.read_text("utf-8"), files[label], python)
+            source += _REPLACE.format(replaced=repr(texts)) if texts else ""
+            source += _APPEND.format(statements=repr(list(told[label]))) if label in told else ""
+            path.write_text(source, "utf-8")
 
 
 def _rename(path: Path, names: Mapping[str, str]) -> None:
@@ -196,11 +284,13 @@ def _holders(operations: Iterable[Operation], guard: Guard) -> Iterator[Operatio
 
 def _block(guard: Guard, found: Relation | None, loud: bool) -> str:
     condition, statements = guard.condition, list(guard.guarded)
+    if guard.kind == "exception":
+        condition = "true"  # without its handler
     if found is not None:
         condition = f"to_regclass({literal(found.qualified.sql).strip()}) IS NOT NULL"
         statements = [each for effect in guard.effects for each in _redone(effect, found.qualified)]
     body = "".join(f"        {statement.rstrip().rstrip(';')};\n" for statement in statements)
-    message = literal(f"{guard.migration} did nothing: its condition is false").strip()
+    message = literal(louder.said(guard)).strip()
     otherwise = f"    ELSE\n        RAISE EXCEPTION USING MESSAGE = {message};\n" if loud else ""
     return f"DO $rcakit$\nBEGIN\n    IF {condition} THEN\n{body}{otherwise}    END IF;\nEND\n$rcakit$"
 
@@ -210,6 +300,10 @@ def _redone(effect: Effect, found: Name) -> Iterator[str]:
     result = effect.result
     if effect.kind not in ("move", "rename") or effect.object != "table" or result is None:
         return
+    yield from _moved(found, result)
+
+
+def _moved(found: Name, result: Name) -> Iterator[str]:
     schema = result.schema or found.schema
     if schema is not None and schema != found.schema:
         yield f"ALTER TABLE {found.sql} SET SCHEMA {quote(schema)}"

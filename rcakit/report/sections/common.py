@@ -34,6 +34,12 @@ def advice(cause: Cause) -> str:
     return f"{hint} (and the same for {more:,} more)." if more else f"{hint}."
 
 
+def sentence(text: str) -> str:
+    """A message as a sentence; a first word that holds more than letters stays as it is."""
+    first = text[:1].upper() if text.partition(" ")[0].isalpha() else text[:1]
+    return f"{first}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def nothing(sentence: str) -> Html:
     """A section with nothing to say says it in one line."""
     return tag("p", sentence, class_="nothing")

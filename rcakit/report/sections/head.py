@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rcakit.report.html import Html, chip, code, join, tag, when
-from rcakit.report.sections import common, since
+from rcakit.report.sections import common, replay, since
 from rcakit.target import Incident
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def title(case: Case) -> Html:
     if not chips:
         chips.append(chip("good", "no findings"))
     chips.append(chip("unknown" if blocked else "quiet", f"{blocked} could not be checked"))
-    return tag(
+    head = tag(
         "header",
         _incident(incident),
         tag("p", said(case), class_="verdict"),
@@ -40,6 +40,7 @@ def title(case: Case) -> Html:
         _facts(case),
         class_="title-block",
     )
+    return join(replay.banner(case), head)
 
 
 def _untold(case: Case) -> Html:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rcakit.case import Case
     from rcakit.causes import Cause
     from rcakit.counterfactual import Matrix, Trial
+    from rcakit.errors import RcaError
     from rcakit.ledger import Back, Ledger, Step
     from rcakit.worlds import Row, Truth
 
@@ -38,11 +39,13 @@ _OUTCOMES = {"moves": "good", "does nothing": "warning", "fails": "error", "cann
 def replayed(case: Case) -> Html:
     """All three, as the incident report shows them."""
     if case.replayed is None:
-        return _not_replayed()
+        return _not_replayed(case)
     return join(ledger(case), truth(case), matrix(case))
 
 
-def _not_replayed() -> Html:
+def _not_replayed(case: Case) -> Html:
+    if case.broken is not None:
+        return _broke_off(case.broken)
     return tag(
         "p",
         "Not replayed: run ",
@@ -52,11 +55,31 @@ def _not_replayed() -> Html:
     )
 
 
+def _broke_off(error: RcaError) -> Html:
+    """What was not done is not told as done, and the rest of the report does without it."""
+    return tag("p", chip("unknown", "broke off"), " ", common.sentence(error.what), class_="later")
+
+
+def banner(case: Case) -> Html:
+    """On top of a page whose replay broke off: what happened, what was done, what was not."""
+    if case.broken is None:
+        return Html("")
+    told = "The ledger is whole" if case.replayed else "No migration is told of"
+    parts = [
+        tag("strong", "The replay broke off"),
+        f"{common.sentence(case.broken.what)} {common.sentence(case.broken.hint)}",
+        f"{told}; conditions from every state and causes undone are missing. What needs no replay was done.",
+    ]
+    return tag(
+        "aside", *(tag("p", part) for part in parts), class_="banner", aria_label="State of the replay"
+    )
+
+
 def verdict(case: Case) -> Html:
     """The answer to the question of the replay's notebook, in one sentence."""
     found = case.replayed
     if found is None:
-        return _not_replayed()
+        return _not_replayed(case)
     silent = [step.migration for step in found.silent()]
     if found.failed is not None:
         said = f"They could not all be told: the replay broke off in {found.failed.migration}."
@@ -77,7 +100,7 @@ def ledger(case: Case) -> Html:
     """A bar for each migration, those that did not do what they say in full, the rest folded away."""
     found = case.replayed
     if found is None:
-        return _not_replayed()
+        return _not_replayed(case)
     own = {each.label for each in case.accounts.declared.migrations if each.first_party}
     amiss = [step for step in found.steps if step.kind in WRONG or step.idle]
     rest = [step for step in found.steps if step not in amiss]
@@ -196,9 +219,9 @@ def _ways_back(found: Ledger) -> Html:
     bad = [step for step in tried if step.reverse and step.reverse.result in ("failed", "differs")]
     if not bad:
         count = sum(step.reverse is not None and step.reverse.result == "restored" for step in tried)
-        return common.nothing(
-            f"{common.plural(count, 'migration')} undone and done again: the catalog came back each time."
-        )
+        final = sum(step.reverse is not None and step.reverse.result == "irreversible" for step in tried)
+        told = f"{common.plural(count, 'migration')} undone and done again: the catalog came back each time"
+        return common.nothing(f"{told}; {final} cannot be undone." if final else f"{told}.")
     rows = [_way_back(step.migration, step.reverse) for step in bad if step.reverse is not None]
     style = tables.Style("Ways back that do not lead back", noun="migration", cards=True)
     return tables.table(["Migration", "Way back", "What is different"], rows, style)
@@ -217,7 +240,9 @@ def _way_back(label: str, back: Back) -> tuple[Html, Html, object]:
 def truth(case: Case) -> Html:
     """For each conditional migration, what it does from every state it could have met."""
     if case.replayed is None:
-        return _not_replayed()
+        return _not_replayed(case)
+    if not case.worlds and case.broken is not None:
+        return _broke_off(case.broken)
     if not case.worlds:
         return common.nothing("No migration of the project asks before it acts.")
     return join(*map(_table, case.worlds))
@@ -267,11 +292,13 @@ def _did(row: Row, table: Truth) -> str:
 def matrix(case: Case) -> Html:
     """Each set of causes undone, one replay a row, and what follows for each cause."""
     if case.replayed is None:
-        return _not_replayed()
+        return _not_replayed(case)
     found = case.matrix
+    if found is None and case.broken is not None:
+        return _broke_off(case.broken)
     if found is None:
         return common.nothing(
-            "There is no misplaced table with a cause that could be undone: nothing was tried."
+            "There is no misplaced or missing table with a cause that could be undone: nothing was tried."
         )
     causes = [undo.cause for undo in found.undos]
     ends: dict[str, Trial] = {}
@@ -317,7 +344,10 @@ def _undone(found: Matrix) -> Html:
         tag("li", tag("a", undo.cause, href=f"#{undo.cause}"), f" undone: {undo.what}.")
         for undo in found.undos
     ]
-    rows += [tag("li", f"{cause}: no change is sure to undo it and nothing else.") for cause in found.untried]
+    rows += [
+        tag("li", tag("a", cause, href=f"#{cause}"), f" was not undone: {why[:1].lower()}{why[1:]}")
+        for cause, why in found.untried.items()
+    ]
     return tag("ul", *rows)
 
 
