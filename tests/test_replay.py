@@ -412,9 +412,9 @@ def test_migrations_of_apps_that_wait_for_each_other_back_and_forth(
         "created column public.items.price"
     ]
     assert [str(change) for change in ledger.step("stock.0002").changes] == [
-        "renamed table public.venues to halls"
+        "renamed table public.venues -> public.halls"
     ]
-    assert "items" in ledger.step("staff.0001").why
+    assert "did nothing" in ledger.step("staff.0001").why
 
 
 def test_a_held_database_is_there_to_be_cloned_and_replayed_further(
