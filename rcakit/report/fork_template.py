@@ -101,10 +101,11 @@ def main(control: int, lifeline: int, packages: Sequence[str]) -> None:
     gc.enable()
     gc.freeze()  # what is here stays, and stays shared
     request = _Server(socket.socket(fileno=control), lifeline).serve()
-    if request is not None:
-        imported = frozenset(sys.modules)
-        _become(request, {name: value for name, value in os.environ.items() if name not in before})
-        _leave(imported)
+    if request is None:
+        os._exit(0)  # nothing was begun here: there is nothing to take apart
+    imported = frozenset(sys.modules)
+    _become(request, {name: value for name, value in os.environ.items() if name not in before})
+    _leave(imported)
 
 
 def threads() -> int:
