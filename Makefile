@@ -2,7 +2,7 @@
 # make test     every check: linters, types, layers, tests
 # make quick    the tests without the slow ones
 # make lint     the linters, types and layers alone
-# make bench    the benchmarks beside their peers, ten minutes; SIZES=1k,10k and TOPICS="start catalog" choose a part
+# make bench    the benchmarks beside their peers, ten to fifteen minutes; SIZES=1k,10k and TOPICS="start catalog" choose a part
 # make pictures the README's pictures, taken anew from a real report
 # make clean    removes .venv, caches and build leftovers; keeps reports/
 #
