@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rcakit.report import tables
-from rcakit.report.html import Html, chip, code, join, tag
+from rcakit.report.html import Html, breakable, chip, code, join, tag
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
@@ -93,5 +93,5 @@ def _unread(case: Case) -> Html:
 
 def provenance(case: Case) -> Html:
     """Under which circumstances all this was found."""
-    rows = [(name, code(value) if value else "–") for name, value in case.provenance.items()]
+    rows = [(name, breakable(value) if value else "–") for name, value in case.provenance.items()]
     return tables.table(["What", "Value"], rows, tables.Style("This run", limit=None, noun="fact"))
