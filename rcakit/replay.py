@@ -62,12 +62,15 @@ class Options:
         undo each reversible migration and do it again.
     counters
         False: suspect every catalog at every look, as before PostgreSQL 15, where counters cannot be relied upon.
+    first
+        run so many migrations of the plan, and no signal receivers after them; None: all of it.
     """
 
     timeout: float = 600
     roles: Sequence[str] = ()
     reverse: bool = False
     counters: bool = True
+    first: int | None = None
 
 
 def run(
@@ -407,6 +410,7 @@ class _Play:
             names=self.names,
             reverse=self.options.reverse,
             counters=self.options.counters,
+            first=self.options.first,
         )
 
     def _database(self, alias: str, stack: ExitStack) -> str:

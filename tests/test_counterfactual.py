@@ -89,6 +89,52 @@ def test_no_two_causes_come_to_the_same(matrix: Matrix) -> None:
     assert matrix.trial("C1", "C2").outcome == matrix.trial("C1").outcome
 
 
+def test_rows_are_the_same_when_migrations_in_common_run_once(
+    case: Case, matrix: Matrix, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those before 0003, once with the names as they are and once with them undone."""
+    monkeypatch.setattr(counterfactual, "SHARED_FROM", 2)
+    said: list[str] = []
+    ledger = case.replayed
+    assert ledger is not None
+    again = counterfactual.prove(case._world, case.causes, case.findings, server, ledger, said.append)
+    assert again is not None
+    assert (matrix.shared, again.shared) == (0, 2)
+    assert sum("in common" in line for line in said) == 2
+    assert [(each.undone, each.outcome) for each in again.trials] == [
+        (each.undone, each.outcome) for each in matrix.trials
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("SELECT 1", True),
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 99', current_database()); END $$",
+            False,
+        ),
+        (
+            "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO PUBLIC', current_database()); END $$",
+            False,
+        ),
+        ("ALTER TABLE nowhere ADD x int", False),
+    ],
+)
+def test_a_database_that_a_clone_would_not_be_like_is_not_gone_on_from(
+    case: Case, server: Server, tmp_path: Path, text: str, whole: bool
+) -> None:
+    copy = undo.copied(case.project, tmp_path / "project")
+    path = next(copy.rglob("administrate/migrations/0002_*.py"))
+    edited = path.read_text().replace(
+        "operations = [", f"operations = [\n        migrations.RunSQL({text!r}),"
+    )
+    path.write_text(edited)
+    with case._world.begin(server, copy, 2) as begun:
+        assert (begun is not None) == whole
+        assert begun is None or len(case._world.replayed(server, copy, begun=begun).steps) == 20
+
+
 def test_the_chain_says_what_the_matrix_proved(case: Case) -> None:
     judged = {cause.id: cause for cause in case.causes}
     assert {id_: (cause.role, cause.confidence) for id_, cause in judged.items()} == {

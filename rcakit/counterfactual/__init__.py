@@ -4,6 +4,8 @@ The matrix has one row for each set of causes undone, and every row is a real re
 cause was to the symptom: *sufficient* (with it undone, the symptom goes), *necessary* (no row without the symptom
 leaves it in), *silencing* (with it undone, the same migration fails aloud), or *refuted* (undoing it changes nothing).
 With many causes not every set is replayed: the smallest ones that matter are searched for (`search.py`).
+Where many migrations come before the first that is edited, they are run once for all trials whose other files are the same,
+and each goes on from a clone of that database.
 A counterfactual account of causation: https://plato.stanford.edu/entries/causation-counterfactual/
 """
 
@@ -11,7 +13,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -24,7 +27,7 @@ from rcakit.counterfactual.matrix import Matrix, Trial, describe
 from rcakit.counterfactual.search import smallest
 from rcakit.facts import Accounts, Finding
 from rcakit.intent import meant
-from rcakit.ledger import Ledger
+from rcakit.ledger import Ledger, Step
 from rcakit.names import Name, spelling
 from rcakit.parsing.plpgsql import effects as sql_effects
 from rcakit.parsing.plpgsql import guards
@@ -37,6 +40,23 @@ ALL_SUBSETS_UP_TO = 4
 """Causes; with more of them: none, each alone, all, all but each, and a search for the smallest sets that matter."""
 SEARCHED = 16
 """Replays of that search at most."""
+
+
+SHARED_FROM = 100
+"""Migrations: a replay starts in the time that some sixty small ones take, so fewer in common are run again each time."""
+
+_UNLIKE_ITS_CLONE = """\
+SELECT FROM pg_database d WHERE d.datname = current_database()
+AND (d.datacl IS NOT NULL OR EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))"""
+"""https://www.postgresql.org/docs/current/manage-ag-templatedbs.html: rights on and settings of a database stay behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A database in which a project's first migrations were run, to be cloned."""
+
+    dbname: str
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +83,61 @@ class World:
         *,
         on_step: replay.OnStep | None = None,
         reverse: bool = False,
+        begun: Begun | None = None,
     ) -> Ledger:
         """The migrations of the project, or of a changed copy of it, run in this world.
 
-        `reverse` undoes each of them and does it again.
+        `reverse` undoes each of them and does it again. From `begun` the replay goes on, its steps lead the ledger.
 
         The databases are dropped again. Raises ProjectError and ScratchError as `replay.run` does.
         """
-        with server.database("world") as dbname:
-            with server.connect(dbname) as connection:
-                for schema in sorted(self.schemas):
-                    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-            return replay.run(
+        with self._database(server, begun) as dbname:
+            ledger = replay.run(
                 project or self.project,
                 settings=self.settings,
                 python=self.python,
                 server=server,
                 database=dbname,
                 on_step=on_step,
-                options=replay.Options(roles=replay.roles_of(self.accounts.observed), reverse=reverse),
+                options=replay.Options(roles=self._roles, reverse=reverse),
             )
+        return replace(ledger, steps=begun.steps + ledger.steps) if begun else ledger
+
+    @contextmanager
+    def begin(self, server: Server, project: Path, count: int) -> Iterator[Begun | None]:
+        """The first `count` migrations, run to be gone on from while the block lasts.
+
+        None when they do not all run, or when a clone would not be all they made.
+        """
+        with (
+            self._database(server) as dbname,
+            replay.hold(
+                project,
+                settings=self.settings,
+                python=self.python,
+                server=server,
+                database=dbname,
+                options=replay.Options(roles=self._roles, first=count),
+            ) as ledger,
+        ):
+            whole = len(ledger.steps) == count and ledger.failed is None
+            alone = set(ledger.databases.values()) == {dbname}
+            with server.connect(dbname) as connection:
+                unlike = connection.execute(_UNLIKE_ITS_CLONE).rowcount
+            yield Begun(dbname, ledger.steps) if whole and alone and not unlike else None
+
+    @contextmanager
+    def _database(self, server: Server, begun: Begun | None = None) -> Iterator[str]:
+        with server.database("world", begun.dbname if begun else None) as dbname:
+            if begun is None:
+                with server.connect(dbname) as connection:
+                    for schema in sorted(self.schemas):
+                        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+            yield dbname
+
+    @cached_property
+    def _roles(self) -> tuple[str, ...]:
+        return replay.roles_of(self.accounts.observed)
 
     @cached_property
     def schemas(self) -> frozenset[str]:
@@ -114,14 +169,17 @@ def prove(
     undos = [undo for cause in causes if (undo := undo_of(cause, world.accounts))]
     if not suspects or not causes:
         return None
-    bench = _Bench(world, server, suspects, tuple(undos), say, {frozenset(): _judge(suspects, (), ledger)})
-    for undone in _sets(undos):
-        bench.trial(undone)
-    if len(undos) > ALL_SUBSETS_UP_TO:
-        bench.search()
+    trials = {frozenset[str](): _judge(suspects, (), ledger)}
+    with ExitStack() as stack:
+        bench = _Bench(world, server, suspects, tuple(undos), say, trials, stack, _in_common(undos, ledger))
+        for undone in _sets(undos):
+            bench.trial(undone)
+        if len(undos) > ALL_SUBSETS_UP_TO:
+            bench.search()
     tried = {undo.cause for undo in undos}
     untried = {cause.id: why_not(cause) for cause in causes if cause.id not in tried}
-    return Matrix(tuple(bench.trials.values()), tuple(undos), untried, bench.cut_short)
+    shared = bench.common if any(bench.begun.values()) else 0
+    return Matrix(tuple(bench.trials.values()), tuple(undos), untried, bench.cut_short, shared)
 
 
 def judged(causes: Sequence[Cause], matrix: Matrix) -> tuple[Cause, ...]:
@@ -173,6 +231,9 @@ class _Bench:
     undos: tuple[Undo, ...]
     say: Callable[[str], None]
     trials: dict[frozenset[str], Trial]
+    stack: ExitStack
+    common: int
+    begun: dict[frozenset[str], Begun | None] = field(default_factory=dict)
     left: int = SEARCHED
     cut_short: bool = False
 
@@ -180,9 +241,31 @@ class _Bench:
         key = frozenset(undo.cause for undo in undone)
         if key not in self.trials:
             self.say(f"undoing {' + '.join(undo.cause for undo in undone)}: replay {len(self.trials)}")
-            ledger = _replayed(self.world, self.server, undone)
+            with self._edited(undone) as copy:
+                ledger = self.world.replayed(self.server, copy, begun=self._begun(undone))
             self.trials[key] = _judge(self.suspects, undone, ledger)
         return self.trials[key]
+
+    def _begun(self, undone: Sequence[Undo]) -> Begun | None:
+        """The migrations before the first that is edited, run with the same names, if that serves more than one trial."""
+        named = _named(undone)
+        key = frozenset(undo.cause for undo in named)
+        if key not in self.begun:
+            several = sum(_named(other) == named for other in _sets(self.undos)) > 1
+            self.begun[key] = self._begin(named) if several and self.common >= SHARED_FROM else None
+        return self.begun[key]
+
+    def _begin(self, named: Sequence[Undo]) -> Begun | None:
+        self.say(f"running the {self.common} migrations that trials have in common")
+        with self._edited(named) as copy:
+            return self.stack.enter_context(self.world.begin(self.server, copy, self.common))
+
+    @contextmanager
+    def _edited(self, undos: Sequence[Undo]) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="trial-", dir=self.server.socket) as place:
+            copy = copied(self.world.project, Path(place) / "project")
+            apply(undos, copy, self.world.accounts)
+            yield copy
 
     def search(self) -> None:
         """Where undoing everything helps: the fewest causes to undo, if no single one is enough, and the fewest
@@ -214,11 +297,17 @@ class _Bench:
         return not self.cut_short
 
 
-def _replayed(world: World, server: Server, undos: Sequence[Undo]) -> Ledger:
-    with tempfile.TemporaryDirectory(prefix="trial-", dir=server.socket) as place:
-        copy = copied(world.project, Path(place) / "project")
-        apply(undos, copy, world.accounts)
-        return world.replayed(server, copy)
+def _named(undos: Sequence[Undo]) -> tuple[Undo, ...]:
+    """Those that edit more than the migrations of their guards."""
+    return tuple(undo for undo in undos if undo.names)
+
+
+def _in_common(undos: Sequence[Undo], ledger: Ledger) -> int:
+    """How many migrations ran before the first that one of these edits, names aside."""
+    edited = {guard.migration for undo in undos for guard in {*undo.aimed, *undo.loud}}
+    edited |= {label for undo in undos for label in undo.told}
+    at = [number for number, step in enumerate(ledger.steps) if step.migration in edited]
+    return min(at, default=0)
 
 
 def _judge(suspects: Sequence[Suspect], undos: Sequence[Undo], ledger: Ledger) -> Trial:

@@ -50,6 +50,8 @@ class Matrix:
     """Cause that no certain change undoes -> why, in a sentence."""
     cut_short: bool = False
     """The search for the smallest sets ended at its bound: there may be smaller ones."""
+    shared: int = 0
+    """Migrations that were run once for several trials, which go on from a clone of that database; 0: none."""
 
     def trial(self, *undone: str) -> Trial:
         """The trial with exactly these causes undone. Raises KeyError when there was none."""
@@ -67,6 +69,7 @@ class Matrix:
             "sufficient_sets": [list(each) for each in self.sufficient_sets],
             "necessary_sets": [list(each) for each in self.necessary_sets],
             "cut_short": self.cut_short,
+            "shared": self.shared,
             "trials": [
                 {
                     "undone": list(trial.undone),

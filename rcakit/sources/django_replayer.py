@@ -3,7 +3,7 @@
 The standard library, the project's Django (3.2 to 6.x) and `django_probe.py` beside it, Python 3.8 syntax. `replay.py`
 starts it as ``PYTHON django_replayer.py MODULE`` in the project directory; both speak JSON lines::
 
-    project {databases}  ->  <- {host, port, user, token, names, reverse}
+    project {databases}  ->  <- {host, port, user, token, names, reverse, first}
     plan {alias, migrations}  ->  <- {}
     for each migration:  begin {facts, waits}  ->  [<- {}]   done {...}
                          and in reverse:  reversed {...}  ->  <- {}  reapplied {...}  ->  <- {}
@@ -461,7 +461,7 @@ class Replay:
     def run(self) -> None:
         executor, alias = self.executor, self.connection.alias
         targets = executor.loader.graph.leaf_nodes()
-        plan = executor.migration_plan(targets)
+        plan = executor.migration_plan(targets)[: self.order["first"]]
         self.talk.ask("plan", alias=alias, migrations=[label(migration) for migration, _ in plan])
         signals = import_module("django.core.management.sql")
         state = executor._create_project_state(with_applied_migrations=True)
@@ -470,8 +470,9 @@ class Replay:
             state = executor.migrate(targets, plan=plan, state=state.clone())
         self.talk.ask("settled", alias=alias)
         mark = self.watch.wrote()
-        state.clear_delayed_apps_cache()
-        signals.emit_post_migrate_signal(0, False, alias, apps=state.apps, plan=plan)
+        if self.order["first"] is None:
+            state.clear_delayed_apps_cache()
+            signals.emit_post_migrate_signal(0, False, alias, apps=state.apps, plan=plan)
         self.talk.ask("signals", alias=alias, touched=written(mark, self.watch.wrote()))
 
     def migration(self, executor: Any, state: Any, migration: Any) -> Any:

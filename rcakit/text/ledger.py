@@ -95,6 +95,8 @@ def _matrix(matrix: Matrix) -> str:
         )
     how = "".join(f"  {undo.cause}: {visible(undo.what)}\n" for undo in matrix.undos)
     how += "".join(f"  {cause} was not undone: {why}\n" for cause, why in matrix.untried.items())
+    if matrix.shared:
+        how += f"  The first {matrix.shared} migrations ran once for rows that have them in common, each of which went on from a clone.\n"
     return click.style("causes undone, each row a replay", bold=True) + "\n" + "".join(rows) + how
 
 

@@ -365,6 +365,10 @@ def _together(found: Matrix) -> Html:
     ]
     if found.cut_short:
         parts.append("The search for smaller sets ended at its bound: there may be some.")
+    if found.shared:
+        parts.append(
+            f"The first {found.shared} migrations ran once for replays that have them in common; each went on from a clone."
+        )
     return join(*(tag("p", part) for part in parts))
 
 
