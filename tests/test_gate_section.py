@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from casefixture import make_case
 
 from rcakit.case import Case
@@ -18,7 +20,9 @@ QUIET, LOUD = (
 
 def test_the_gate_is_ready_to_paste_and_says_that_it_was_not_proved(demo_case: Case) -> None:
     shown = sections.prevention(demo_case).text
-    for text in ("rcakit gate --write | git apply", "manage.py verify_schema_placement", '    "venues",\n'):
+    said = re.sub(r"<[^>]+>", "", shown)  # an option of a command stays on one line, by a mark of its own
+    assert "rcakit gate --write | git apply" in said
+    for text in ("manage.py verify_schema_placement", '    "venues",\n'):
         assert text in shown
     assert "was not tried in this run" in shown
     assert "<td>Install the gate" in sections.actions(demo_case).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import io
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,25 @@ def test_nobody_is_asked_even_where_the_page_would(
     pdf.write(page, tmp_path / "report.pdf")
     assert text(tmp_path / "report.pdf") == ("t", "Here it is.")
     assert asked == []
+
+
+@pytest.mark.skipif(pdf.browser() is None, reason="NO CHROMIUM: it printed nothing")
+def test_a_long_path_for_what_is_temporary_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place := tmp_path / ("x" * 80)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("TMPDIR", str(place))
+    pdf.write("<title>Long</title><p>printed", tmp_path / "report.pdf")
+    assert text(tmp_path / "report.pdf") == ("Long", "printed")
+    assert list(place.iterdir()) == []
+
+
+def test_of_all_that_a_browser_says_the_reason_is_told() -> None:
+    said = "[1:1:ERROR:a.cc(1)] gone\n[1:1:FATAL:b.cc(2)] no place\n[2:2:ERROR:c.cc(3)] Broken pipe\n"
+    assert pdf._last_words(said) == "[1:1:FATAL:b.cc(2)] no place"
+    assert pdf._last_words("first\nlast\n") == "last"
+    assert pdf._last_words("") == ""
 
 
 def test_without_a_printer_nothing_is_begun(

@@ -24,10 +24,11 @@ NEVER_USED = {
 def imported(first: str) -> tuple[set[str], list[str]]:
     """The modules loaded when this one came first, and those that are marked as missing.
 
+    papermill loads the engines that are installed, ours among them: it comes before ours here, as it does in a run.
     Fails when jsonschema's checkers of formats cannot be imported any more.
     """
     script = f"""
-import {first}, rcakit.report.engine, json, sys
+import {first}, papermill.execute, rcakit.report.engine, json, sys
 loaded, missing = list(sys.modules), [name for name, module in sys.modules.items() if module is None]
 import isoduration, rfc3987_syntax
 print(json.dumps([loaded, missing]))

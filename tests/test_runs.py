@@ -102,7 +102,7 @@ def test_findings_of_a_run_that_broke_off_do_not_count(tmp_path: Path) -> None:
 def test_reason_and_hint_are_told_apart(tmp_path: Path) -> None:
     done = run(tmp_path, "raise RuntimeError('the server is gone\\ncheck the service')")
     assert done.reason == "RuntimeError: the server is gone"
-    assert "<p>Check the service.</p>" in done.report.read_text()
+    assert "<b>What to do: </b>Check the service." in done.report.read_text()
 
 
 def test_a_target_cannot_leave_its_place(tmp_path: Path) -> None:

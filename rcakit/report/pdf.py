@@ -30,6 +30,8 @@ _FLAGS = (
     "--proxy-bypass-list=<-loopback>",  # not even for this machine
 )
 _PATIENCE_S = 120
+_SOCKET_PATH = 58
+"""Bytes of a directory in which `/org.chromium.Chromium.XXXXXX/SingletonSocket` still fits into a socket's address."""
 
 
 def browser() -> str | None:
@@ -67,13 +69,29 @@ def _by_chromium(program: str, page: str, path: Path) -> None:
         command = [program, *_FLAGS, *cage, f"--user-data-dir={place}/profile", f"--print-to-pdf={printed}"]
         try:
             done = subprocess.run(
-                [*command, source.as_uri()], capture_output=True, timeout=_PATIENCE_S, check=False
+                [*command, source.as_uri()],
+                env=_environment(),
+                capture_output=True,
+                timeout=_PATIENCE_S,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise _failed(program, str(error)) from None
         if not printed.exists():
-            raise _failed(program, done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+            raise _failed(program, _last_words(done.stderr.decode(errors="replace")))
         shutil.copyfile(printed, path)
+
+
+def _environment() -> dict[str, str]:
+    """Ours; Chromium puts a socket into TMPDIR, and ends at once where its address gets too long."""
+    short = len(os.fsencode(tempfile.gettempdir())) <= _SOCKET_PATH
+    return dict(os.environ) if short else {**os.environ, "TMPDIR": "/tmp"}  # noqa: S108  # it makes a folder of its own
+
+
+def _last_words(said: str) -> str:
+    """Why it ended, where it says so; what its other processes say of that comes later."""
+    lines = said.strip().splitlines() or [""]
+    return next((line for line in lines if ":FATAL:" in line), lines[-1])
 
 
 def _by_weasyprint(page: str, path: Path) -> None:
