@@ -1,6 +1,6 @@
 """What the ledger costs: a replay against plain `manage.py migrate` of the same project, on the same server.
 
-    python benchmarks/replay.py [--runs 3] [--project DIR --settings MODULE --python PATH] [20 500]
+    python benchmarks/replay.py [--runs 7] [--project DIR --settings MODULE --python PATH] [20 500]
 
 Projects of that many migrations are generated (five applications that depend on each other; models, columns, indexes,
 SQL with and without guards, data). Both ways run in turn, each in a new database; the ratio is of the medians, process
@@ -248,7 +248,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("counts", nargs="*", type=int, default=[20, 500])
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--project", type=Path)
     parser.add_argument("--settings")
     parser.add_argument("--python", default=sys.executable)

@@ -86,6 +86,8 @@ def run_all(browser: Any, lab: tuple[str, Path], name: str, picture: Path | None
     assert (
         page.evaluate("getComputedStyle(document.querySelector('.jp-RenderedHTML td')).textAlign") == "left"
     )
+    floats = "[...document.querySelectorAll('.jp-RenderedHTML dt')].map(dt => getComputedStyle(dt).float)"
+    assert set(page.evaluate(floats)) <= {"none"}  # JupyterLab's own let a label stand on what it labels
     if picture:
         page.screenshot(path=picture)
     with page.expect_response(
