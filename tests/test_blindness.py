@@ -133,6 +133,10 @@ def project(tmp_path: Path, demo_dir: Path, **tests: Any) -> Case:
             "{python} -c 'raise ValueError(\"password=secret\")'",
             "ended with code 1 and no result: ValueError",
         ),
+        (
+            "{python} -c 'raise ImportError(\"no use for the key secret\")'",
+            "ended with code 1 and no result: ImportError",
+        ),
         ("no-such-program {junit}", "no-such-program could not be started"),
     ],
 )

@@ -52,8 +52,9 @@ def _here(alias, values):
 DATABASES = {{alias: _here(alias, dict(values)) for alias, values in DATABASES.items()}}  # noqa: F405
 '''
 _REASONS = re.compile(
-    r"^(?:E\s+)?((?:[\w.]+\.)?(?:ModuleNotFoundError|ImportError|SyntaxError|ImproperlyConfigured)): (.{1,200})$"
+    r"^(?:E\s+)?(ModuleNotFoundError|ImportError): (No module named '[\w.]+'|cannot import name '\w+' from '[\w.]+')"
 )
+"""What Python itself says of imports; any other message is the project's own, and may hold what its settings hold."""
 _ERRORS = re.compile(r"^(?:E\s+)?((?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Configured|DoesNotExist))\b")
 
 
@@ -205,7 +206,7 @@ def _cases(root: ElementTree.Element) -> Iterator[tuple[str, Outcome]]:
 
 
 def _reason(said: Path) -> str:
-    """The error that ended a run, as far as it can be repeated: messages about imports and settings, else its kind."""
+    """The error that ended a run, as far as it can be repeated: Python's own words about imports, else its kind."""
     lines = blanked(said.read_text("utf-8", "replace").split("\n")[-2000:])
     for line in reversed(lines):
         if match := _REASONS.match(line.strip()):
