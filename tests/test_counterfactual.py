@@ -12,6 +12,7 @@ from rcakit.case import Case, open_case
 from rcakit.counterfactual import Matrix, Trial
 from rcakit.scratch import Server
 from rcakit.target import load
+from rcakit.undo.copies import copied
 
 MOVE = "administrate.0003_migrate_to_adm_schema"
 
@@ -124,7 +125,7 @@ def test_rows_are_the_same_when_migrations_in_common_run_once(
 def test_a_database_that_a_clone_would_not_be_like_is_not_gone_on_from(
     case: Case, server: Server, tmp_path: Path, text: str, whole: bool
 ) -> None:
-    copy = undo.copied(case.project, tmp_path / "project")
+    copy = copied(case.project, tmp_path / "project")
     path = next(copy.rglob("administrate/migrations/0002_*.py"))
     edited = path.read_text().replace(
         "operations = [", f"operations = [\n        migrations.RunSQL({text!r}),"
@@ -192,7 +193,7 @@ def test_the_project_itself_is_left_as_it_was(case: Case) -> None:
 
 
 def test_undoing_a_name_changes_constants_and_nothing_else(case: Case, tmp_path: Path) -> None:
-    copy = undo.copied(case.project, tmp_path / "copy")
+    copy = copied(case.project, tmp_path / "copy")
     assert not (copy / ".git").exists()
     (first,) = [each for each in case.matrix.undos if each.names] if case.matrix else []
     undo.apply([first], copy, case.accounts)

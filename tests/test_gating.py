@@ -18,7 +18,7 @@ from rcakit.gating import pipeline, settings, texts
 from rcakit.names import Name
 from rcakit.sources import ci_static
 from rcakit.target import load
-from rcakit.undo import copied
+from rcakit.undo.copies import copied
 
 ADM = {
     "course_template_price_levels", "course_templates", "custom_fields", "instructors", "locations", "pricelevels",

@@ -21,7 +21,7 @@ from rcakit.errors import Refused
 from rcakit.gating import faults, proving
 from rcakit.gating.bench import CHECK, VERIFY, Look, Seen, Tried, _verdict
 from rcakit.gating.proving import Proof
-from rcakit.undo import copied
+from rcakit.undo.copies import copied
 
 SCHEMA = json.loads((files("rcakit") / "schemas" / "gate.json").read_text("utf-8"))
 Made = Callable[..., Case]

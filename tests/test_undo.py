@@ -12,13 +12,17 @@ import psycopg
 import pytest
 from commands import runner
 from django_projects import MANAGE, write
+from rules.rule_facts import accounts, catalog
 
 from rcakit import replay
 from rcakit.case import Case, open_case
+from rcakit.errors import ProjectError
+from rcakit.facts import Migration, Operation, Where
+from rcakit.ledger.outcome import guards_of
 from rcakit.report.sections import replay as shown
 from rcakit.scratch import Server
 from rcakit.target import load
-from rcakit.undo import why_not
+from rcakit.undo import Undo, apply, why_not
 
 SETTINGS = """\
 SECRET_KEY = "not-a-secret"
@@ -278,3 +282,17 @@ def test_of_many_causes_the_command_finds_the_two_that_it_takes(
     assert 12 <= len(found["trials"]) < 32
     assert not found["cut_short"]
     assert found["untried"] == []
+
+
+def test_a_statement_that_is_not_the_one_that_was_read_is_no_undoing(server: Server, tmp_path: Path) -> None:
+    """Else the trial would be one with nothing undone, and refute the cause."""
+    read, run = (
+        f"DO $$ BEGIN IF to_regclass('{name}') IS NOT NULL THEN {MOVE}; END IF; END $$" for name in "ab"
+    )
+    project = written(tmp_path, f"migrations.RunSQL({run!r})", "", "adm.venues", "adm.venues")
+    operation = Operation("RunSQL", sql=(read,))
+    migration = Migration("shop", "0002_move", Where("shop/migrations/0002_move.py"), (operation,))
+    (guard,), _ = guards_of(migration)
+    apply([Undo("C1", "", loud=frozenset({guard}))], project, accounts(catalog(), [], [migration]))
+    with pytest.raises(ProjectError, match="is not the one that was read, and cannot be replaced"):
+        replay.run(project, settings="config.settings", python=sys.executable, server=server)

@@ -35,7 +35,8 @@ from rcakit.facts import Accounts, Claim, ProjectTest, Suite, Unread
 from rcakit.names import Name
 from rcakit.replay import roles_of
 from rcakit.rules._concern import Concern, concerns
-from rcakit.undo import Undo, apply, copied, undo_of
+from rcakit.undo import Undo, apply, undo_of
+from rcakit.undo.copies import copied, write
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -380,7 +381,7 @@ class _Work:
                 fault.inject(copy, self.plan.accounts)
             if self.plan.proposals:
                 text = module(self.plan.proposals.values(), self.plan.constraints)
-                (copy / self.plan.laid_path).write_text(text, "utf-8")
+                write(copy, self.plan.laid_path, text)
             return copy
 
         return make

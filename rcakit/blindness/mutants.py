@@ -17,6 +17,7 @@ from rcakit.intent import settled
 from rcakit.names import Name, literal
 from rcakit.placement import Placement
 from rcakit.undo import Undo, apply
+from rcakit.undo.copies import write
 
 _FAULT = """from django.db import migrations
 
@@ -77,8 +78,7 @@ class Mutant:
         if self.names:
             apply([Undo("", self.kind, names=dict(self.names))], copy, accounts)
         if self.empties:
-            path = copy / self.empties
-            path.write_text(path.read_text("utf-8") + _EMPTY, "utf-8")
+            write(copy, self.empties, (copy / self.empties).read_bytes() + _EMPTY.encode())
         leaf = leaf_of(accounts.declared.migrations, self.app)
         if self.statements and leaf is not None and leaf.where is not None:
             text = _FAULT.format(
@@ -86,7 +86,7 @@ class Mutant:
                 statements=list(self.statements),
                 leaves=leaves_of(accounts.declared.migrations),
             )
-            (copy / leaf.where.path).with_name(f"{NAME}.py").write_text(text, "utf-8")
+            write(copy, Path(leaf.where.path).with_name(f"{NAME}.py"), text)
 
     @property
     def on_postgresql_alone(self) -> bool:

@@ -26,6 +26,7 @@ from rcakit.replay import environment
 from rcakit.scratch import SUPERUSER, Server
 from rcakit.sources import django_live
 from rcakit.sources.suite_settings import pytest_options
+from rcakit.undo.copies import write
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 """"error": not the test itself failed, but what had to be there before it."""
@@ -98,7 +99,7 @@ class Runner:
         text = _SETTINGS.format(
             module=module, name=name, template=self.template, host=str(self.server.socket), user=SUPERUSER
         )
-        (copy / f"{OVERLAY}.py").write_text(text, "utf-8")
+        write(copy, f"{OVERLAY}.py", text)
         try:
             with tempfile.TemporaryDirectory(prefix="rcakit-junit-") as place:
                 return self._ran(copy, Path(place))

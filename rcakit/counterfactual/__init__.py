@@ -32,7 +32,8 @@ from rcakit.names import Name, spelling
 from rcakit.parsing.plpgsql import effects as sql_effects
 from rcakit.parsing.plpgsql import guards
 from rcakit.scratch import Server
-from rcakit.undo import Undo, apply, copied, undo_of, why_not
+from rcakit.undo import Undo, apply, undo_of, why_not
+from rcakit.undo.copies import copied
 
 __all__ = ["Matrix", "Suspect", "Trial", "World", "describe", "judged", "prove"]
 

@@ -28,7 +28,7 @@ from rcakit.scratch import SUPERUSER, Server
 from rcakit.sources import django_live
 from rcakit.sources.project import settings_module
 from rcakit.target import load
-from rcakit.undo import copied
+from rcakit.undo.copies import copied, write
 
 Colour = Literal["green", "red"]
 MIGRATE = "migrate"
@@ -127,8 +127,7 @@ class Bench:
         copy = copied(self.case.project, self.place / "base")
         repaired = self.repair.changed if self.repair else {}
         for path, text in {**repaired, **self.gate.changed}.items():
-            (copy / path).parent.mkdir(parents=True, exist_ok=True)
-            (copy / path).write_bytes(text.encode())
+            write(copy, path, text)
         return copy
 
     def tried(self, fault: Fault, base: Path, template: str, clean: Case) -> Tried:
@@ -162,7 +161,7 @@ class Bench:
         """One command of the project: its exit code and standard output."""
         module = settings_module(copy, self.case.target.settings)
         text = _SETTINGS.format(module=module, host=str(self.server.socket), name=dbname, user=SUPERUSER)
-        (copy / f"{_OVERLAY}.py").write_text(text, "utf-8")
+        write(copy, f"{_OVERLAY}.py", text)
         python = django_live.find_python(self.case.project, self.case.target.interpreter)
         env = environment(self.server) | {"DJANGO_SETTINGS_MODULE": _OVERLAY}
         try:

@@ -19,6 +19,7 @@ from rcakit.errors import ProjectError
 from rcakit.facts import Accounts, Column, Migration, Relation
 from rcakit.names import Name, literal, quote, spelling
 from rcakit.placement import Placement
+from rcakit.undo.copies import write
 
 KINDS = (
     "wrong-schema", "literal-dot", "missing-table", "missing-constraint", "migration-without-effect", "guard-never-true",
@@ -94,11 +95,11 @@ class Fault:
         if self.mutant is not None:
             self.mutant.inject(copy, accounts)
         for path, text in self.files.items():
-            (copy / path).write_text(text, "utf-8")
+            write(copy, path, text)
         if self.committed:
             _commit(copy)
         for path, text in self.appended.items():
-            (copy / path).write_text((copy / path).read_text("utf-8") + text, "utf-8")
+            write(copy, path, (copy / path).read_bytes() + text.encode())
 
 
 def of(accounts: Accounts, rows: Sequence[Placement], moved_by: str = "") -> Iterator[Fault]:

@@ -30,7 +30,7 @@ from rcakit.reach import declared_tables
 from rcakit.rehearsal.project import Answer, ask
 from rcakit.rehearsal.states import State, Watched, look
 from rcakit.remedy.parts import Repair, Statement
-from rcakit.undo import copied
+from rcakit.undo.copies import copied, write
 
 _LOCKED = """
 select count(distinct l.relation) from pg_locks l join pg_class c on c.oid = l.relation
@@ -87,8 +87,7 @@ class Stage:
         with tempfile.TemporaryDirectory(prefix="project-", dir=self.server.socket) as place:
             copy = copied(self.case.project, Path(place) / "project")
             for path, text in changed.items():
-                (copy / path).parent.mkdir(parents=True, exist_ok=True)
-                (copy / path).write_bytes(text.encode())
+                write(copy, path, text)
             yield copy
 
     @cached_property

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rcakit.errors import Refused
 from rcakit.remedy.parts import Move, TextHit
-from rcakit.undo import LEFT_OUT
+from rcakit.undo.copies import LEFT_OUT
 
 _LARGEST = 1_000_000
 """Bytes: a larger file is no source text."""

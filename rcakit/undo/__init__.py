@@ -1,30 +1,35 @@
 """Undo one cause in a copy of a project: the fault taken back, all else left as it is.
 
-A project is never changed where it lies; `copied` makes a copy, an `Undo` edits it. What cannot be undone by a
+A project is never changed where it lies; `copies.copied` makes a copy, an `Undo` edits it. What cannot be undone by a
 change that is certain to mean just that is not undone at all, and its cause stays unproved: `why_not` says why.
 """
 
 from __future__ import annotations
 
 import ast
-import shutil
+import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcakit.causes import Cause
 from rcakit.errors import SqlError
-from rcakit.facts import Accounts, Effect, Guard, Migration, Operation, Relation
+from rcakit.facts import Accounts, Declared, Effect, Guard, Migration, Operation, Relation, Where
 from rcakit.names import Name, literal, quote, spelling
 from rcakit.parsing import pgparse
 from rcakit.undo import loud as louder
-
-LEFT_OUT = (".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache", "pgdata")
+from rcakit.undo.copies import write
 
 _REPLACE = """
 
 # The statements below replace those of the same text above; nothing else of this migration is different.
 _REPLACED = {replaced}
+_MET = set()
+
+
+def _replaced(text):
+    _MET.add(text if isinstance(text, str) else "")
+    return _REPLACED.get(text, text) if isinstance(text, str) else text
 
 
 def _replace(operations):
@@ -32,12 +37,14 @@ def _replace(operations):
         _replace(getattr(operation, "database_operations", ()))
         sql = getattr(operation, "sql", None)
         if isinstance(sql, str):
-            operation.sql = _REPLACED.get(sql, sql)
+            operation.sql = _replaced(sql)
         elif sql:
-            operation.sql = [_REPLACED.get(each, each) if isinstance(each, str) else each for each in sql]
+            operation.sql = [_replaced(each) for each in sql]
 
 
 _replace(Migration.operations)
+if not _MET.issuperset(_REPLACED):
+    raise RuntimeError("a statement of this migration is not the one that was read, and cannot be replaced")
 """
 
 _APPEND = """
@@ -167,7 +174,8 @@ def _names(cause: Cause, accounts: Accounts) -> Undo | None:
     names = {
         model.db_table: read.meant.sql
         for model in accounts.declared.models
-        if (read := spelling(model.db_table)).kind == "literal-dot"
+        if inside(model.where)
+        and (read := spelling(model.db_table)).kind == "literal-dot"
         and read.relation is not None
         and (found := accounts.observed.find(read.relation)) is not None
         and found.qualified in accused
@@ -195,18 +203,12 @@ def _is_about(cause: Cause, guard: Guard, nearest: Name) -> bool:
 # ------------------------------------------------------------------ a copy, edited
 
 
-def copied(project: Path, to: Path) -> Path:
-    """A copy of the project without histories, environments and caches."""
-    shutil.copytree(project, to, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-    return to
-
-
 def apply(undos: Sequence[Undo], copy: Path, accounts: Accounts) -> None:
     """Edit a copy so that all these causes are undone in it."""
     names = {old: new for undo in undos for old, new in undo.names.items()}
     if names:
-        for path in sorted(copy.rglob("*.py")):
-            _rename(path, names)
+        for path in sorted(_files(copy, accounts.declared)):
+            _rename(copy, path, names)
     aimed = {guard: found for undo in undos for guard, found in undo.aimed.items()}
     loud = {guard for undo in undos for guard in undo.loud}
     told = {label: statements for undo in undos for label, statements in undo.told.items()}
@@ -220,30 +222,49 @@ def apply(undos: Sequence[Undo], copy: Path, accounts: Accounts) -> None:
                 _text(files[label], guard): _block(guard, aimed.get(guard), guard in loud)
                 for guard in mine - python
             }
-            path = copy / where.path
-            source = louder.rewritten(path.read_text("utf-8"), files[label], python)
-            source += _REPLACE.format(replaced=repr(texts)) if texts else ""
-            source += _APPEND.format(statements=repr(list(told[label]))) if label in told else ""
-            path.write_text(source, "utf-8")
+            source, encoding = _decoded(copy / where.path)
+            source = louder.rewritten(source, files[label], python)
+            source += _REPLACE.format(replaced=ascii(texts)) if texts else ""
+            source += _APPEND.format(statements=ascii(list(told[label]))) if label in told else ""
+            write(copy, where.path, source.encode(encoding))
 
 
-def _rename(path: Path, names: Mapping[str, str]) -> None:
+def _files(copy: Path, declared: Declared) -> set[Path]:
+    """Every Python file; those of models and migrations behind a linked folder too, which a walk passes by."""
+    told = (*(each.where for each in declared.models), *(each.where for each in declared.migrations))
+    linked = {copy / where.path for where in told if where is not None and inside(where)}
+    return {path for path in {*copy.rglob("*.py"), *linked} if path.is_file()}
+
+
+def inside(where: Where | None) -> bool:
+    """Whether a file is the project's own: in its directory, and so in a copy of it."""
+    return where is not None and not where.path.startswith(("<", "../", "/"))
+
+
+def _decoded(path: Path) -> tuple[str, str]:
+    """A Python file's text and its encoding. Raises SyntaxError and ValueError where it says or keeps none."""
+    with path.open("rb") as file:
+        encoding, _ = tokenize.detect_encoding(file.readline)
+    return path.read_bytes().decode(encoding), encoding
+
+
+def _rename(copy: Path, path: Path, names: Mapping[str, str]) -> None:
     """Replace string constants that are exactly one of the names; everything else keeps its bytes."""
-    source = path.read_bytes()
     try:
+        source, encoding = _decoded(path)
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return  # the reader of the declared account has reported it
-    lines = source.splitlines(keepends=True)
+    lines = source.encode().splitlines(keepends=True)
     for node in sorted(
         _constants(tree, names), key=lambda each: (each.lineno, each.col_offset), reverse=True
     ):
         if node.end_lineno == node.lineno and node.end_col_offset is not None:
             line = lines[node.lineno - 1]
-            new = repr(names[str(node.value)]).encode()
+            new = ascii(names[str(node.value)]).encode()
             lines[node.lineno - 1] = line[: node.col_offset] + new + line[node.end_col_offset :]
-    if (edited := b"".join(lines)) != source:
-        path.write_bytes(edited)
+    if (edited := b"".join(lines).decode()) != source:
+        write(copy, path.relative_to(copy), edited.encode(encoding))
 
 
 def _constants(tree: ast.AST, names: Mapping[str, str]) -> Iterator[ast.Constant]:
