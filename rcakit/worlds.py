@@ -18,7 +18,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg import sql
 
-from rcakit import catalog, evidence, guards, names, replay, standin
+from rcakit import catalog, evidence, guards, names, standin
 from rcakit.errors import ScratchError, SqlError
 from rcakit.facts import Accounts, Catalog, Effect, Guard, Migration, Relation, Verdict
 from rcakit.facts import Server as Session
@@ -26,6 +26,7 @@ from rcakit.ledger import Ledger, Step, outcome
 from rcakit.names import Name
 from rcakit.parsing.pgparse import parse, walk
 from rcakit.scratch import Server
+from rcakit.scratch.roles import roles_of
 
 Origin = Literal["replayed", "observed"]
 Outcome = Literal["moves", "does nothing", "fails", "cannot tell"]
@@ -433,8 +434,7 @@ class _Stage:
             info = connection.adapters.types[name.removesuffix("[]")]
             connection.adapters.register_loader(info.array_oid, evidence.TupleLoader)
         self.recorder = evidence.Recorder(connection)
-        named = (role for role in replay.roles_of(accounts.observed) if not role.startswith("pg_"))
-        self.roles = dict.fromkeys((*named, _NOBODY))
+        self.roles = dict.fromkeys((*roles_of(accounts.observed), _NOBODY))
 
     def row(
         self, setting: _Setting, subjects: Sequence[_Subject], found: Sequence[Guard], texts: Sequence[str]

@@ -20,7 +20,7 @@ from django_projects import MANAGE, python_of, write
 from rcakit import demo, replay, scratch
 from rcakit.errors import ProjectError, ScratchError
 from rcakit.ledger import Ledger, Step
-from rcakit.replay import Options
+from rcakit.replay import Options, environment
 from rcakit.scratch.binaries import Binaries, installed
 
 SETTINGS = """\
@@ -600,7 +600,7 @@ def test_the_environment_names_no_other_database(
     monkeypatch.setenv("BEHIND", "service=hush")
     monkeypatch.setenv("COLOUR", "kept")
     monkeypatch.setenv("OPTION", "x=y")
-    env = replay.environment(server)
+    env = environment.environment(server)
     assert env["OPTION"] == "x=y"
     assert "production.invalid" not in str(env)
     assert "hush" not in str(env)
@@ -692,7 +692,7 @@ def test_a_replay_that_is_killed_leaves_no_process_and_no_directory(tmp_path: Pa
     step = ("migrations.RunPython(hold),", "", HOLD.format(fifo=str(fifo)))
     path = project(tmp_path / "project", MODEL, step)
     command = [sys.executable, "-c", OWNER, str(path)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(replay.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(replay.__file__).parents[2])}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         assert owner.stderr is not None

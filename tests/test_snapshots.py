@@ -13,7 +13,7 @@ from contrib import needs_extension
 
 from rcakit import catalog, evidence
 from rcakit.ledger.snapshots import Tracker, Written
-from rcakit.replay import REPLAYER
+from rcakit.replay.child import REPLAYER
 
 MAKE = """
 CREATE SCHEMA adm;

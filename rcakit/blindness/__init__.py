@@ -16,13 +16,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-
-import psycopg
-from psycopg import sql
 
 from rcakit import scratch
 from rcakit.blindness import mutants
@@ -33,7 +30,6 @@ from rcakit.counterfactual import World
 from rcakit.errors import ProjectError, ScratchError
 from rcakit.facts import Accounts, Claim, ProjectTest, Suite, Unread
 from rcakit.names import Name
-from rcakit.replay import roles_of
 from rcakit.rules._concern import Concern, concerns
 from rcakit.undo import Undo, apply, undo_of
 from rcakit.undo.copies import copied, write
@@ -267,9 +263,11 @@ class _Plan:
 
     def run(self, server: scratch.Server) -> _Outcome:
         """All runs. Raises ProjectError and ScratchError."""
+        target = self.case.target
+        world = World(self.accounts, self.case.project, target.settings, target.interpreter)
         with (
             tempfile.TemporaryDirectory(prefix="rcakit-worlds-") as place,
-            _template(self, server) as template,
+            world.database(server) as template,
         ):
             runners = self._runners(server, template)
             work = _Work(self, Path(place), runners)
@@ -296,29 +294,6 @@ class _Plan:
             elif other is not None:
                 runners["postgresql"] = replace(base, settings=other.settings)
         return runners
-
-
-@contextmanager
-def _template(plan: _Plan, server: scratch.Server) -> Iterator[str]:
-    """A database with the schemas that the migrations find, for the tests' own to be copied from; and the roles they grant to."""
-    case = plan.case
-    world = World(plan.accounts, case.project, case.target.settings, case.target.interpreter)
-    with server.connect() as connection:
-        had = {str(name) for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
-        made = [role for role in roles_of(plan.accounts.observed) if role not in had]
-        for role in made:
-            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-    try:
-        with server.database("worlds") as template:
-            with server.connect(template) as connection:
-                for schema in sorted(world.schemas):
-                    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-            yield template
-    finally:
-        with server.connect() as connection:
-            for role in made:
-                with suppress(psycopg.Error):  # another database of this server needs it
-                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 class _Work:

@@ -22,7 +22,7 @@ from psycopg import sql
 
 from rcakit.credentials import blanked
 from rcakit.facts import Suite
-from rcakit.replay import environment
+from rcakit.replay.environment import environment
 from rcakit.scratch import SUPERUSER, Server
 from rcakit.sources import django_live
 from rcakit.sources.suite_settings import pytest_options
@@ -127,7 +127,7 @@ class Runner:
             except subprocess.TimeoutExpired:
                 return Ran(problem=f"the tests did not end within {self.timeout:g} seconds")
             finally:
-                django_live._end(process)
+                django_live.end(process)
         results = read_junit(report)
         if not results:
             return Ran(problem=f"the test command ended with code {code} and no result{_reason(said)}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -25,13 +25,15 @@ from rcakit import replay
 from rcakit.causes import AGREED, Cause, symptoms
 from rcakit.counterfactual.matrix import Matrix, Trial, describe
 from rcakit.counterfactual.search import smallest
+from rcakit.errors import SqlError
 from rcakit.facts import Accounts, Finding
 from rcakit.intent import meant
 from rcakit.ledger import Ledger, Step
 from rcakit.names import Name, spelling
+from rcakit.parsing.pgparse import parse
 from rcakit.parsing.plpgsql import effects as sql_effects
 from rcakit.parsing.plpgsql import guards
-from rcakit.scratch import Server
+from rcakit.scratch import Server, roles
 from rcakit.undo import Undo, apply, undo_of, why_not
 from rcakit.undo.copies import copied
 
@@ -92,7 +94,7 @@ class World:
 
         The databases are dropped again. Raises ProjectError and ScratchError as `replay.run` does.
         """
-        with self._database(server, begun) as dbname:
+        with self.database(server, begun) as dbname:
             ledger = replay.run(
                 project or self.project,
                 settings=self.settings,
@@ -100,7 +102,7 @@ class World:
                 server=server,
                 database=dbname,
                 on_step=on_step,
-                options=replay.Options(roles=self._roles, reverse=reverse),
+                options=replay.Options(reverse=reverse),
             )
         return replace(ledger, steps=begun.steps + ledger.steps) if begun else ledger
 
@@ -108,28 +110,32 @@ class World:
     def begin(self, server: Server, project: Path, count: int) -> Iterator[Begun | None]:
         """The first `count` migrations, run to be gone on from while the block lasts.
 
-        None when they do not all run, or when a clone would not be all they made.
+        None when they do not all run, when a clone would not be all they made, or when they make a role, which whoever
+        runs them again meanwhile would find.
         """
         with (
-            self._database(server) as dbname,
+            self.database(server) as dbname,
             replay.hold(
                 project,
                 settings=self.settings,
                 python=self.python,
                 server=server,
                 database=dbname,
-                options=replay.Options(roles=self._roles, first=count),
+                options=replay.Options(first=count),
             ) as ledger,
         ):
             whole = len(ledger.steps) == count and ledger.failed is None
             alone = set(ledger.databases.values()) == {dbname}
             with server.connect(dbname) as connection:
                 unlike = connection.execute(_UNLIKE_ITS_CLONE).rowcount
-            yield Begun(dbname, ledger.steps) if whole and alone and not unlike else None
+            shared = any(change.object_kind == "role" for step in ledger.steps for change in step.changes)
+            yield Begun(dbname, ledger.steps) if whole and alone and not (unlike or shared) else None
 
     @contextmanager
-    def _database(self, server: Server, begun: Begun | None = None) -> Iterator[str]:
-        with server.database("world", begun.dbname if begun else None) as dbname:
+    def database(self, server: Server, begun: Begun | None = None) -> Iterator[str]:
+        """The name of a database as the migrations of this world find it; it goes, and its roles after it."""
+        template = begun.dbname if begun else None
+        with roles.made(server, self._roles), server.database("world", template) as dbname:
             if begun is None:
                 with server.connect(dbname) as connection:
                     for schema in sorted(self.schemas):
@@ -137,20 +143,19 @@ class World:
             yield dbname
 
     @cached_property
-    def _roles(self) -> tuple[str, ...]:
-        return replay.roles_of(self.accounts.observed)
+    def _roles(self) -> frozenset[str]:
+        """The roles of the observed database, but for those that a migration makes without asking."""
+        return frozenset(roles.roles_of(self.accounts.observed)) - self._made("role")
 
     @cached_property
     def schemas(self) -> frozenset[str]:
         """The schemas of the observed database, but for those that a migration makes without IF NOT EXISTS."""
-        made = {
-            name.name
-            for migration in self.accounts.declared.migrations
-            for operation in migration.operations
-            for text in operation.sql
-            for name in _plainly_made(text)
-        }
-        return self.accounts.observed.schema_names - made - {"public"}
+        return self.accounts.observed.schema_names - self._made("schema") - {"public"}
+
+    def _made(self, kind: str) -> set[str]:
+        migrations = self.accounts.declared.migrations
+        texts = (text for each in migrations for operation in each.operations for text in operation.sql)
+        return {name for text in texts for made, name in _made_plainly(text) if made == kind}
 
 
 def prove(
@@ -258,8 +263,11 @@ class _Bench:
 
     def _begin(self, named: Sequence[Undo]) -> Begun | None:
         self.say(f"running the {self.common} migrations that trials have in common")
-        with self._edited(named) as copy:
-            return self.stack.enter_context(self.world.begin(self.server, copy, self.common))
+        with self._edited(named) as copy, ExitStack() as held:
+            begun = held.enter_context(self.world.begin(self.server, copy, self.common))
+            if begun is not None:
+                self.stack.push(held.pop_all())
+            return begun
 
     @contextmanager
     def _edited(self, undos: Sequence[Undo]) -> Iterator[Path]:
@@ -326,14 +334,16 @@ def _judge(suspects: Sequence[Suspect], undos: Sequence[Undo], ledger: Ledger) -
     )
 
 
-def _plainly_made(text: str) -> Iterator[Name]:
-    """The schemas that a text makes without asking whether they are there."""
+def _made_plainly(text: str) -> Iterator[tuple[str, str]]:
+    """("schema" or "role", its name) of those that a text makes without asking whether they are there."""
     found, _ = guards(text, migration="")
     asked = {effect.result for guard in found if guard.negated for effect in guard.effects}
-    for effect in sql_effects(text):
-        made = (effect.kind, effect.object) == ("create", "schema")
-        if made and effect.result is not None and effect.result not in asked:
-            yield effect.result
+    with suppress(SqlError):  # whoever reads the guards of the migrations reports it
+        for effect in sql_effects(text):
+            made = (effect.kind, effect.object) == ("create", "schema")
+            if made and effect.result is not None and effect.result not in asked:
+                yield "schema", effect.result.name
+        yield from (("role", each.node["role"]) for each in parse(text) if each.kind == "CreateRoleStmt")
 
 
 def _suspects(accounts: Accounts, findings: Sequence[Finding]) -> Iterator[Suspect]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import psycopg
-from psycopg import sql
 
 import rcakit
 from rcakit import evidence, remedy
@@ -23,7 +22,7 @@ from rcakit.errors import ProjectError, ScratchError
 from rcakit.gating import CONFIG, Gate
 from rcakit.gating.faults import Fault
 from rcakit.remedy import Repair
-from rcakit.replay import environment, roles_of
+from rcakit.replay.environment import environment
 from rcakit.scratch import SUPERUSER, Server
 from rcakit.sources import django_live
 from rcakit.sources.project import settings_module
@@ -224,22 +223,6 @@ def _verdict(code: int, answer: bytes) -> Look:
         + (f": it is {where}" if where else ""),
         found=True,
     )
-
-
-@contextmanager
-def roles(case: Case, server: Server) -> Iterator[None]:
-    """The roles that migrations grant to."""
-    with server.connect() as connection:
-        had = {str(name) for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
-        made = [role for role in roles_of(case.observed) if role not in had]
-        for role in made:
-            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-    try:
-        yield
-    finally:
-        with server.connect() as connection:
-            for role in made:
-                connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 @contextmanager

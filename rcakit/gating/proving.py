@@ -18,10 +18,10 @@ from typing import Any
 from rcakit import scratch
 from rcakit.case import Case
 from rcakit.gating import faults, written
-from rcakit.gating.bench import Bench, Seen, Tried, importable, roles
+from rcakit.gating.bench import Bench, Seen, Tried, importable
 from rcakit.gating.faults import Fault
 from rcakit.names import visible
-from rcakit.scratch import Server
+from rcakit.scratch import Server, roles
 
 _AT_ONCE = 2
 
@@ -78,7 +78,11 @@ def prove(case: Case, *, server: Server | None = None, say: Callable[[str], None
     with tempfile.TemporaryDirectory(prefix="rcakit-gate-") as place:
         bench = Bench(case, server, Path(place), gate)
         base = bench.project()
-        with importable(Path(place) / "lib"), roles(case, server), server.database("gate") as template:
+        with (
+            importable(Path(place) / "lib"),
+            roles.made(server, roles.roles_of(case.observed)),
+            server.database("gate") as template,
+        ):
             say("the project without a fault ...")
             clean = bench.look(base, template)
             tried = _all(bench, base, template, say) if clean.clean else ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rcakit.errors import ProjectError
-from rcakit.replay import environment
+from rcakit.replay.environment import environment
 from rcakit.scratch import SUPERUSER, Server
 from rcakit.sources import django_live
 from rcakit.sources.project import settings_module
@@ -63,7 +63,7 @@ def ask(
         ) from None
     lines = django_live.told(done.stdout)
     if not lines or lines[-1]["kind"] != "end":
-        raise django_live._silent(interpreter, done.returncode)
+        raise django_live.silent(interpreter, done.returncode)
     for line in lines:
         if line.get("stage") == "elsewhere":
             raise ProjectError(
@@ -71,7 +71,7 @@ def ask(
                 hint="its backend or settings choose the server by themselves; rehearse with other --settings",
             )
         if line["kind"] == "error":
-            raise django_live._failed(line, module, interpreter)
+            raise django_live.failed(line, module, interpreter)
     models = {
         line["label"]: (line["rows"], line["error"] or line["done"])
         for line in lines

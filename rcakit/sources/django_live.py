@@ -54,9 +54,9 @@ def read(project: Path, *, settings: str | None, python: str | None, timeout: fl
     lines = told(answer)
     failure = next((line for line in lines if line["kind"] == "error"), None)
     if failure is not None:
-        raise _failed(failure, module, interpreter)
+        raise failed(failure, module, interpreter)
     if not lines or lines[-1]["kind"] != "end":
-        raise _silent(interpreter, code)
+        raise silent(interpreter, code)
     declared = _declared(lines)
     return replace(declared, models=(*declared.models, *django_static.strangers(project, declared.models)))
 
@@ -118,11 +118,12 @@ def _run(command: list[str], project: Path, timeout: float) -> tuple[int, bytes]
             hint="see what its settings or AppConfig.ready() wait for, or read it without running it (static)",
         ) from None
     finally:
-        _end(process)
+        end(process)
     return process.returncode, answer
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and its whole group, and wait for it."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):  # it and all its children have ended by themselves
             os.killpg(process.pid, signal.SIGKILL)
@@ -163,7 +164,7 @@ def heard(text: bytes, environ: dict[str, str]) -> Line | None:
 # ------------------------------------------------------------------ failures
 
 
-def _failed(line: Mapping[str, Any], module: str, interpreter: str) -> ProjectError:
+def failed(line: Mapping[str, Any], module: str, interpreter: str) -> ProjectError:
     """What the probe said went wrong, as a sentence with its remedy."""
     stage = line["stage"]
     if stage == "no-django":
@@ -178,7 +179,7 @@ def _failed(line: Mapping[str, Any], module: str, interpreter: str) -> ProjectEr
             f"{line['framework']} is not supported: rcakit reads Django 3.2 to 6.x",
             hint="read the project without running it (static)",
         )
-    where = _where(line["where"])
+    where = where_of(line["where"])
     what = {
         "settings": f"the settings module {module!r} cannot be loaded",
         "setup": "the project's applications cannot be loaded",
@@ -202,7 +203,7 @@ def _too_old(interpreter: str, version: str) -> ProjectError:
     )
 
 
-def _silent(interpreter: str, code: int) -> ProjectError:
+def silent(interpreter: str, code: int) -> ProjectError:
     """The probe ended without its last line: an interpreter too old, none at all, or one that was ended."""
     version = _version(interpreter)
     if version is None:
@@ -240,13 +241,14 @@ def _declared(lines: Iterable[Line]) -> Declared:
     return Declared(
         "live",
         models=tuple(_model(facts) for facts in grouped["model"]),
-        migrations=tuple(_migration(facts) for facts in grouped["migration"]),
-        unread=tuple(Unread(**{**facts, "where": _where(facts["where"])}) for facts in grouped["unread"]),
+        migrations=tuple(migration(facts) for facts in grouped["migration"]),
+        unread=tuple(Unread(**{**facts, "where": where_of(facts["where"])}) for facts in grouped["unread"]),
         **{**project, "apps": tuple(project["apps"])},
     )
 
 
-def _where(place: Line | None) -> Where | None:
+def where_of(place: Line | None) -> Where | None:
+    """A place as the project's process tells it."""
     return Where(place["path"], place["line"]) if place else None
 
 
@@ -254,7 +256,7 @@ def _model(facts: dict[str, Any]) -> Model:
     return Model(
         **{
             **facts,
-            "where": _where(facts["where"]),
+            "where": where_of(facts["where"]),
             "fields": tuple(_field(field) for field in facts["fields"]),
             "indexes": tuple(
                 ModelIndex(**{**row, "columns": tuple(row["columns"])}) for row in facts["indexes"]
@@ -268,11 +270,12 @@ def _field(facts: dict[str, Any]) -> Field:
     return Field(**{**facts, "references": (target[0], target[1]) if target else None})
 
 
-def _migration(facts: dict[str, Any]) -> Migration:
+def migration(facts: dict[str, Any]) -> Migration:
+    """A migration as the project's process tells it."""
     return Migration(
         **{
             **facts,
-            "where": _where(facts["where"]),
+            "where": where_of(facts["where"]),
             "operations": tuple(_operation(operation) for operation in facts["operations"]),
             "dependencies": tuple((app, name) for app, name in facts["dependencies"]),
             "replaces": tuple((app, name) for app, name in facts["replaces"]),
@@ -285,7 +288,7 @@ def _operation(facts: dict[str, Any]) -> Operation:
     return Operation(
         **{
             **facts,
-            "where": _where(facts["where"]),
+            "where": where_of(facts["where"]),
             "sql": tuple(facts.get("sql", ())),
             "reverse_sql": None if reverse is None else tuple(reverse),
         }

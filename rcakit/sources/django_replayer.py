@@ -1,6 +1,6 @@
 """Runs a project's migrations one by one on a scratch server, from inside the project's own interpreter.
 
-The standard library, the project's Django (3.2 to 6.x) and `django_probe.py` beside it, Python 3.8 syntax. `replay.py`
+The standard library, the project's Django (3.2 to 6.x) and `django_probe.py` beside it, Python 3.8 syntax. `rcakit.replay`
 starts it as ``PYTHON django_replayer.py MODULE`` in the project directory; both speak JSON lines::
 
     project {databases}  ->  <- {host, port, user, token, names, reverse, first}

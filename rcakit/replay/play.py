@@ -1,31 +1,16 @@
-"""The replayed account: a project's migrations run one by one on a scratch database, and what each really did.
-
-`sources/django_replayer.py` runs them in the project's own interpreter through Django's own executor; before each one it
-waits here, and the catalog is looked at (`ledger/snapshots.py`). The databases are dropped afterwards, however it ends.
-
-This is no sandbox. The project's code runs with this user's rights: libpq's variables are taken from its environment,
-database addresses in it are replaced by the scratch server's, credentials of clouds are removed and proxies lead
-nowhere, but a migration that talks to the network by itself, or writes files, will do so.
-"""
+"""One replay: what the replayer tells, line by line, and the looks at the catalog in between, made into steps."""
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from pathlib import Path
-from typing import IO, Any, cast
-from urllib.parse import quote, urlsplit
+from typing import Any, cast
 
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from rcakit import evidence, guards
 from rcakit.errors import ConnectionFailed, ProjectError, ScratchError
@@ -33,21 +18,12 @@ from rcakit.facts import Catalog, Guard, Migration, Unread, Verdict
 from rcakit.ledger import Back, Ledger, Notice, Sent, Step, outcome, structure
 from rcakit.ledger.diff import Change
 from rcakit.ledger.snapshots import Look, Tracker, Written
-from rcakit.scratch import SUPERUSER, Server
+from rcakit.replay.child import Child
+from rcakit.scratch import SUPERUSER, Server, roles
 from rcakit.sources import django_live
-from rcakit.sources.project import settings_module
 
-REPLAYER = Path(__file__).parent / "sources" / "django_replayer.py"
 OnStep = Callable[[str, int, int], None]
 """Called before each migration with its label, its number from 1, and how many there are."""
-
-_SCHEMES = ("postgres", "postgis", "mysql", "mariadb", "oracle", "mssql", "cockroach", "psql", "pgsql")
-_CLOUDS = ("AWS_", "AZURE_", "GOOGLE_", "GCP_", "SENTRY_", "KUBE")
-_PARTS = {
-    "HOST": "host", "HOSTNAME": "host", "PORT": "port", "NAME": "name", "DB": "name", "DATABASE": "name",
-    "USER": "user", "USERNAME": "user", "PASSWORD": "password", "PASS": "password",
-}  # fmt: skip
-_FAMILIES = ("DB_", "DATABASE_", "POSTGRES_", "POSTGRESQL_", "MYSQL_", "SQL_", "RDS_")
 
 
 @dataclass(frozen=True)
@@ -73,227 +49,6 @@ class Options:
     first: int | None = None
 
 
-def run(
-    project: Path,
-    *,
-    settings: str | None,
-    python: str | None,
-    server: Server,
-    database: str | None = None,
-    on_step: OnStep | None = None,
-    options: Options = Options(),
-) -> Ledger:
-    """Replay a project's migrations and drop the databases again: `hold` without a block."""
-    with hold(
-        project,
-        settings=settings,
-        python=python,
-        server=server,
-        database=database,
-        on_step=on_step,
-        options=options,
-    ) as ledger:
-        return ledger
-
-
-@contextmanager
-def hold(
-    project: Path,
-    *,
-    settings: str | None,
-    python: str | None,
-    server: Server,
-    database: str | None = None,
-    on_step: OnStep | None = None,
-    options: Options = Options(),
-) -> Iterator[Ledger]:
-    """Replay; the databases (`Ledger.databases`) live as long as the block, nobody connected to them.
-
-    `database` is the caller's own, for the default alias: what its history says was applied is not run again, and it is
-    not dropped. Raises ProjectError (interpreter, settings, an alias that leads elsewhere, time, the process killed) and
-    ScratchError (the server lost). A migration that fails is no error here but a step of class "failed".
-    """
-    project = project.absolute()
-    command = [django_live.find_python(project, python), str(REPLAYER), settings_module(project, settings)]
-    play = _Play(server, database, on_step, options)
-    try:
-        with ExitStack() as stack:
-            with _started(command, project, server, options.timeout) as child:
-                ledger = play.run(child, stack)
-            yield ledger
-    except ScratchError:
-        if play.lost is None:
-            raise
-    if play.lost is not None:
-        raise play.lost
-
-
-def roles_of(observed: Catalog) -> tuple[str, ...]:
-    """The roles that own or may use something in the observed database, for `Options.roles`."""
-    owners = {each.owner for each in observed.relations} | {each.owner for each in observed.schemas}
-    return tuple(sorted((owners | {grant.grantee for grant in observed.grants}) - {"PUBLIC", "public", ""}))
-
-
-def environment(server: Server) -> dict[str, str]:
-    """The replayer's environment: what names a database names the scratch server, or is gone."""
-    parts = {
-        "host": str(server.socket),
-        "port": "5432",
-        "name": "postgres",
-        "user": SUPERUSER,
-        "password": "",
-    }
-    url = f"postgresql://{SUPERUSER}@{quote(str(server.socket), safe='')}:5432/postgres"
-    made = {}
-    for name, value in django_live.environment().items():
-        family = next((start for start in _FAMILIES if name.startswith(start)), "")
-        part = _PARTS.get(name.removeprefix(family)) if family else None
-        if name.startswith(("PG", *_CLOUDS)):
-            continue
-        if part:
-            made[name] = parts[part]
-        elif _names_database(value):
-            made[name] = server.conninfo()
-        else:
-            made[name] = url if _scheme(value).startswith(_SCHEMES) else value
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    return {name: value for name, value in made.items() if name.lower() != "no_proxy"} | nowhere
-
-
-def _names_database(value: str) -> bool:
-    """libpq's other way to write a connection: "host=db dbname=shop"."""
-    if "=" not in value or "://" in value:
-        return False
-    try:
-        return not {"host", "hostaddr", "dbname", "service"}.isdisjoint(conninfo_to_dict(value))
-    except (psycopg.Error, UnicodeError):
-        return False
-
-
-def _scheme(value: str) -> str:
-    try:
-        return urlsplit(value).scheme if "://" in value else ""
-    except ValueError:
-        return ""
-
-
-# ------------------------------------------------------------------ the other process
-
-
-class _Child:
-    """The replayer: JSON lines both ways, until a deadline."""
-
-    def __init__(self, process: subprocess.Popen[bytes], command: list[str], timeout: float) -> None:
-        self.process, self.command, self.timeout = process, command, timeout
-        self.at = "its start"
-        self._deadline = time.monotonic() + timeout
-        self._pending = b""
-        self._out = cast(IO[bytes], process.stdout).fileno()
-
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """What it says, up to its last line. Raises ProjectError when it ends before that, or time runs out."""
-        environ = dict(os.environ)  # which decodes each variable whenever it is looked at
-        while True:
-            line = django_live.heard(self._line(), environ)
-            if line is None:
-                continue
-            if line["kind"] == "end":
-                return
-            if line["kind"] == "error":
-                raise self._failed(line)
-            yield line
-
-    def answer(self, **facts: object) -> None:
-        with suppress(BrokenPipeError):  # the next line tells that it has ended
-            os.write(cast(IO[bytes], self.process.stdin).fileno(), json.dumps(facts).encode() + b"\n")
-
-    def _line(self) -> bytes:
-        while b"\n" not in self._pending:
-            left = self._deadline - time.monotonic()
-            if left <= 0 or not select.select([self._out], [], [], left)[0]:
-                raise ProjectError(
-                    f"the replay did not end within {self.timeout:g} seconds, it was stopped in {self.at}",
-                    hint="allow it more time, or see what this migration waits for",
-                )
-            chunk = os.read(self._out, 1 << 20)
-            if not chunk:
-                raise self._ended()
-            self._pending += chunk
-        line, _, self._pending = self._pending.partition(b"\n")
-        return line
-
-    def _ended(self) -> ProjectError:
-        code = self.process.wait()
-        if self.at == "its start":
-            return django_live._silent(self.command[0], code)
-        how = f"was ended by signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
-        return ProjectError(
-            f"the replaying process {how} in {self.at}",
-            hint="was it killed (out of memory?), or does the migration end the process?",
-        )
-
-    def _failed(self, line: Mapping[str, Any]) -> ProjectError:
-        if line["stage"] == "elsewhere":
-            return ProjectError(
-                f"the database alias {line['alias']!r} still leads elsewhere: nothing was run",
-                hint="its backend or settings choose the server by themselves; replay with other --settings",
-            )
-        return django_live._failed(line, self.command[2], self.command[0])
-
-
-@contextmanager
-def _started(command: list[str], project: Path, server: Server, timeout: float) -> Iterator[_Child]:
-    """The process group is gone afterwards, whatever happens."""
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=project,
-            env=environment(server),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # the project's own words, which may hold secrets
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ProjectError(
-            f"the Python interpreter {command[0]} could not be started: {error.strerror}",
-            hint="name a working interpreter with --python",
-        ) from error
-    try:
-        yield _Child(process, command, timeout)
-    finally:
-        django_live._end(process)
-        cast(IO[bytes], process.stdin).close()
-
-
-@contextmanager
-def _roles(server: Server, wanted: Sequence[str]) -> Iterator[str]:
-    """Make the missing roles; they and those the migrations make go again, unless a kept database needs them.
-
-    The value tells this server from any other: when it was started, to the microsecond.
-    """
-    with server.connect() as connection:
-        had = _role_names(connection)
-        for role in dict.fromkeys(wanted):
-            if role not in had:
-                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-        started = connection.execute("SELECT extract(epoch FROM pg_postmaster_start_time())::text").fetchone()
-    try:
-        yield str(started[0] if started else "")
-    finally:
-        with suppress(psycopg.OperationalError), server.connect() as connection:
-            for role in _role_names(connection) - had:
-                with suppress(psycopg.errors.DependentObjectsStillExist):
-                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
-
-
-def _role_names(connection: psycopg.Connection[Any]) -> set[str]:
-    return {str(name) for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
-
-
-# ------------------------------------------------------------------ one replay
-
-
 @dataclass
 class _Alias:
     """One alias while it is replayed."""
@@ -317,7 +72,7 @@ class _Begun:
     done: dict[str, Any] = field(default_factory=dict)
 
 
-class _Play:
+class Play:
     """Answers the replayer line by line, and makes steps of what it tells."""
 
     def __init__(
@@ -339,7 +94,7 @@ class _Play:
         self.clean: Catalog | None = None
         self.end: Catalog | None = None
 
-    def run(self, child: _Child, stack: ExitStack) -> Ledger:
+    def run(self, child: Child, stack: ExitStack) -> Ledger:
         began = time.monotonic()
         with ExitStack() as looking:
             try:
@@ -368,10 +123,18 @@ class _Play:
 
     def _prepare(self, stack: ExitStack) -> None:
         """What nobody has to be asked about, while the interpreter starts."""
-        self.token = stack.enter_context(_roles(self.server, self.options.roles))
+        stack.enter_context(roles.made(self.server, self.options.roles))
+        self.token = self._started()
         self.first = self.database or stack.enter_context(self.server.database("replay"))
 
-    def _lost(self, child: _Child) -> ScratchError | None:
+    def _started(self) -> str:
+        """When the server was started, to the microsecond: tells it from any other."""
+        with self.server.connect() as connection:
+            asked = "SELECT extract(epoch FROM pg_postmaster_start_time())::text"
+            (started,) = connection.execute(asked).fetchone() or ("",)
+        return str(started)
+
+    def _lost(self, child: Child) -> ScratchError | None:
         """Whether what went wrong is that the server is gone."""
         try:
             self.server.connect().close()
@@ -385,7 +148,7 @@ class _Play:
 
     # ------------------------------------------------------------ what the replayer says
 
-    def _project(self, line: dict[str, Any], child: _Child, stack: ExitStack, _: ExitStack) -> None:
+    def _project(self, line: dict[str, Any], child: Child, stack: ExitStack, _: ExitStack) -> None:
         self.project = line
         for each in line["databases"]:
             alias, same = each["alias"], each["same_as"]
@@ -421,7 +184,7 @@ class _Play:
         given = next(each["options"] for each in self.project["databases"] if each["alias"] == alias)
         return make_conninfo(self.server.conninfo(self.names[alias]), options=given or None)
 
-    def _plan(self, line: dict[str, Any], child: _Child, _: ExitStack, looking: ExitStack) -> None:
+    def _plan(self, line: dict[str, Any], child: Child, _: ExitStack, looking: ExitStack) -> None:
         conninfo = self._conninfo(line["alias"])
         with evidence.session(conninfo, run="replay") as recorder:
             found = recorder.server
@@ -432,14 +195,14 @@ class _Play:
         child.at = f"the signals before migrating {line['alias']}"
         child.answer()
 
-    def _begin(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
+    def _begin(self, line: dict[str, Any], child: Child, *_: ExitStack) -> None:
         look, add = self._look(line["touched"])
         facts = line["facts"]
         begun = _Begun(
             line["migration"],
             tuple(line["replaces"]),
             line["routed"] is not False,
-            django_live._migration({k: v for k, v in facts.items() if k != "kind"}) if facts else None,
+            django_live.migration({k: v for k, v in facts.items() if k != "kind"}) if facts else None,
             (),
             None,
         )
@@ -456,14 +219,14 @@ class _Play:
         add()
         self.begun = begun
 
-    def _done(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
+    def _done(self, line: dict[str, Any], child: Child, *_: ExitStack) -> None:
         self._running.done = line
         if self.options.reverse:
             add = self._look()[1]
             child.answer()
             add()
 
-    def _reversed(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
+    def _reversed(self, line: dict[str, Any], child: Child, *_: ExitStack) -> None:
         child.at = f"the way back of {line['migration']}"
         self._alias.tracker.look(_written(line.get("touched")))
         error = line["error"]["error"] if line["error"] else ""
@@ -475,20 +238,20 @@ class _Play:
         self._amend(back)
         child.answer()
 
-    def _reapplied(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
+    def _reapplied(self, line: dict[str, Any], child: Child, *_: ExitStack) -> None:
         if line["error"]:
             error = "after the way back it cannot be applied again: " + line["error"]["error"]
             self._amend(Back("failed", (), error))
         self._alias.tracker.look(_written(line.get("touched")))
         child.answer()
 
-    def _settled(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
+    def _settled(self, line: dict[str, Any], child: Child, *_: ExitStack) -> None:
         self._look()[1]()
         self._alias.settled = True
         child.at = f"the signals after migrating {line['alias']}"
         child.answer()
 
-    def _signals(self, line: dict[str, Any], child: _Child, *_: ExitStack) -> None:
+    def _signals(self, line: dict[str, Any], child: Child, *_: ExitStack) -> None:
         look = self._alias.tracker.look(_written(line["touched"]))
         child.answer()
         self.after += look.changes()
@@ -499,10 +262,10 @@ class _Play:
         self.end = self.end or self._alias.tracker.catalog()
 
     def _unread(self, line: dict[str, Any], *_: object) -> None:
-        where = django_live._where(line["where"])
+        where = django_live.where_of(line["where"])
         self.unread.append(Unread("replayed", line["reason"], where, line["blocking"]))
 
-    def _finish(self, child: _Child) -> None:
+    def _finish(self, child: Child) -> None:
         """A failed migration has no line after it."""
         if self.begun is not None and self.begun.done:
             self._look()[1]()
@@ -570,7 +333,7 @@ class _Play:
             kind, why = outcome.failure(error["error"], error["sqlstate"])
         return Step(
             begun.label, kind, why, changes, made, branches, sent, notices, rows, done["seconds"],
-            error["error"] if error else "", django_live._where(error["where"]) if error else None,
+            error["error"] if error else "", django_live.where_of(error["where"]) if error else None,
             self._alias.name, begun.replaces,
         )  # fmt: skip
 
