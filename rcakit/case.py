@@ -93,6 +93,8 @@ class Case:
         """The files alone are read: no database is asked, nothing of the project is run."""
         self.replays = replay
         """The project's migrations may be run on a scratch server: its code runs, so somebody has to ask for it."""
+        self.whole = True
+        """Set to False before anything is read, the database is not asked for what no rule looks at."""
         self.reverse = False
         """A replay also undoes each migration and does it again."""
         self.baseline: baseline.Baseline | None = None
@@ -146,7 +148,7 @@ class Case:
         return replace(reading, accounts=replace(accounts, gates=checked, unread=(*accounts.unread, *unread)))
 
     def _read(self, recorder: evidence.Recorder, found: Iterable[Guard], unread: list[Unread]) -> Reading:
-        observed = catalog.read(recorder, self.target.schemas)
+        observed = catalog.read(recorder, self.target.schemas, whole=self.whole)
         recorded, unread_history = catalog.read_recorded(
             recorder, observed, search_path=self.declared.search_path
         )

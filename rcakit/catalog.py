@@ -17,6 +17,8 @@ from rcakit.facts import Applied, Catalog, Dependant, HistoryTable, Recorded, Re
 
 T = TypeVar("T")
 
+UNJUDGED = frozenset({"defaults", "sequences", "views", "grants"})
+"""Parts of the observed account that no rule looks at, a quarter of what reading costs; repairs and replays need them."""
 _LIMIT = "select set_config('rcakit.schemas', %s::text[]::text, true)"
 _NO_LIMIT = "select set_config('rcakit.schemas', '', true)"
 _OIDS = "select set_config('rcakit.oids', %s::oid[]::text, true)"
@@ -35,17 +37,20 @@ class _History(NamedTuple):
     columns: tuple[str, ...]
 
 
-def read(recorder: Recorder, schemas: Sequence[str] = ()) -> Catalog:
+def read(recorder: Recorder, schemas: Sequence[str] = (), *, whole: bool = True) -> Catalog:
     """Read the observed account: all schemas people made, or only those named.
 
-    PostgreSQL's own objects, temporary ones and those an extension brought are left out. The role needs no
-    right beyond CONNECT. Raises RcaError when a query fails or is stopped.
+    PostgreSQL's own objects, temporary ones and those an extension brought are left out; unless `whole`, so is what
+    no rule looks at (`UNJUDGED`). The role needs no right beyond CONNECT. Raises RcaError when a query fails or is
+    stopped.
     """
     limit, params = (_LIMIT, [list(schemas)]) if schemas else (_NO_LIMIT, None)
     recorder.rows("limit to schemas", limit, params)
     evidence: dict[str, str] = {"server": next(e.id for e in recorder.evidence if e.name == "server")}
 
     def rows(name: str, make: type[T]) -> tuple[T, ...]:
+        if name in UNJUDGED and not whole:
+            return ()
         found = recorder.rows(name, query(name), make=make)
         evidence[name] = recorder.last_id
         return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import timedelta
 from importlib.resources import files
 
@@ -56,6 +57,29 @@ def app(server: scratch.Server, connection: psycopg.Connection) -> Iterator[str]
 
 
 # ------------------------------------------------------------------ what is there
+
+
+def test_what_no_rule_looks_at_is_left_out_and_nothing_else(
+    conninfo: str, connection: psycopg.Connection
+) -> None:
+    connection.execute(
+        "create table t (id serial primary key); create view v as select id from t; grant select on t to public;"
+        "create function f() returns trigger language plpgsql as 'begin end';"
+        "create trigger g after insert on t execute function f()"
+    )
+    whole = observe(conninfo)
+    with evidence.session(conninfo, run="test") as recorder:
+        brief = catalog.read(recorder, whole=False)
+        asked = {each.name for each in recorder.evidence}
+    left_out = {
+        each.name
+        for each in fields(Catalog)
+        if each.name not in ("server", "evidence", "unread")
+        and getattr(brief, each.name) != getattr(whole, each.name)
+    }
+    assert left_out == catalog.UNJUDGED
+    assert not left_out & asked
+    assert all(getattr(whole, name) for name in left_out)
 
 
 def test_an_empty_database(conninfo: str) -> None:

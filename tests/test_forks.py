@@ -15,6 +15,7 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
+import zmq
 from commands import ROOT
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -25,6 +26,7 @@ from rcakit.report import forks
 from rcakit.report.engine import Engine
 from rcakit.report.fork_template import NOTEBOOKS
 from rcakit.report.forks import Template
+from rcakit.report.kernel_client import RETRY_MS, KernelClient
 
 pytestmark = pytest.mark.skipif(not forks.POSSIBLE, reason="this system forks no kernels")
 papermill_engines.register("rcakit", Engine)
@@ -69,6 +71,16 @@ def gone(pid: int) -> bool:
         return bool(select.select([watched], [], [], 60)[0])
     finally:
         os.close(watched)
+
+
+def test_a_client_is_not_slow_to_try_again_where_its_kernel_is_not_there_yet() -> None:
+    client = KernelClient(transport="ipc", ip=str(Path(os.devnull) / "nobody"), shell_port=1, iopub_port=2)
+    try:
+        for channel in (client.shell_channel, client.iopub_channel):
+            assert channel.socket.getsockopt(zmq.RECONNECT_IVL) == RETRY_MS
+    finally:
+        client.stop_channels()
+        client.context.destroy()
 
 
 def test_a_kernel_is_a_fork_of_the_template_with_a_session_of_its_own(

@@ -64,7 +64,7 @@ def check(
     if known and written:
         raise click.UsageError("--baseline reads a file, --write-baseline writes it anew: give one of them")
     before = baseline.read(known) if known else None
-    case = _files_of(target_of(options)) if static else read_case(target_of(options))
+    case = _files_of(target_of(options)) if static else read_case(target_of(options), whole=False)
     case.baseline = before
     if written:
         case.baseline = baseline.of(case.standing)

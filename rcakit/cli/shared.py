@@ -116,13 +116,14 @@ def target_of(options: dict[str, Any]) -> Target:
     return load(options.pop("config"), **options)
 
 
-def read_case(target: Target, *, replay: bool = False) -> Case:
-    """A case whose accounts are read, slow part by slow part."""
+def read_case(target: Target, *, replay: bool = False, whole: bool = True) -> Case:
+    """A case whose accounts are read, slow part by slow part; unless `whole`, only what the rules look at."""
     from rcakit.case import open_case
     from rcakit.database import busy, named
 
     named(target)
     case = open_case(target, replay=replay)
+    case.whole = whole
     how = "in its own interpreter" if target.interpreter else "from its files"
     say(f"reading the project {case.project} {how} ...")
     _ = case.declared

@@ -13,17 +13,25 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import zmq
+import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from traitlets import default
 
 if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
 
-_RETRY_MS = 5
+RETRY_MS = 5
 """Between attempts to connect to a socket that the kernel has not made yet."""
 
 
 class KernelClient(AsyncKernelClient):
     """Ready as soon as the kernel has answered and a first output has come."""
+
+    @default("context")
+    def _quick_to_retry(self) -> zmq.asyncio.Context:
+        context: zmq.asyncio.Context = self._context_default()
+        context.setsockopt(zmq.RECONNECT_IVL, RETRY_MS)
+        return context
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Raises RuntimeError when the kernel dies before it answers, or does not within `timeout` seconds."""
@@ -52,4 +60,3 @@ class KernelClient(AsyncKernelClient):
 def use(manager: KernelManager) -> None:
     """Let this manager's clients be such ones."""
     manager.client_factory = KernelClient
-    manager.context.setsockopt(zmq.RECONNECT_IVL, _RETRY_MS)

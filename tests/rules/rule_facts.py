@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Never
 
 from rcakit import intent
+from rcakit.catalog import UNJUDGED
 from rcakit.facts import (
     Accounts,
     Applied,
@@ -25,6 +28,14 @@ from rcakit.facts import (
 )
 from rcakit.names import Name, spelling
 from rcakit.parsing import plpgsql
+
+
+class Unasked(tuple[Never, ...]):
+    """What a check leaves out of its reading: no rule may look at it."""
+
+    def __iter__(self) -> Iterator[Never]:
+        raise AssertionError("a rule looks at what `rcakit check` does not read (catalog.UNJUDGED)")
+
 
 Finds = Callable[..., list[Finding]]
 Silent = Callable[..., None]
@@ -135,7 +146,8 @@ def accounts(
     verdicts: Iterable[Verdict] | None = None,
     more: Iterable[Applied] = (),
 ) -> Accounts:
-    """All five accounts; every migration counts as applied unless `applied` says which."""
+    """All five accounts, observed as a check does; every migration counts as applied unless `applied` says which."""
+    observed = replace(observed, **dict.fromkeys(UNJUDGED, Unasked()))
     files = tuple(migrations)
     declared = Declared(
         how,
