@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from rcakit.errors import ConnectionFailed
-from rcakit.names import visible
+from rcakit.names import display, visible
 
 TRIES = 3
 """How often a server that may be there in a moment is asked."""
@@ -61,7 +61,7 @@ _KNOWN = (
     (
         "permission denied for database",
         "the role may not connect to the database",
-        "Ask for it: GRANT CONNECT ON DATABASE .. TO ..",
+        "Ask for it: `GRANT CONNECT ON DATABASE {dbname} TO {user}`",
     ),
     ("database does not exist", "the database does not exist", "Check its name; psql -l lists them."),
     ("role does not exist", "the user does not exist", "Check its name."),
@@ -164,10 +164,17 @@ def _refused(said: str, params: Mapping[str, str]) -> ConnectionFailed:
     lowered = said.lower()
     for words, meaning, hint in _KNOWN:
         if all(word in lowered for word in words.split()):
-            return ConnectionFailed(f"{meaning} ({place})", hint=hint)
+            return ConnectionFailed(f"{meaning} ({place})", hint=_named(hint, params))
     secrets = [params[key] for key in _PASSWORDS if params.get(key)]
     quoted = "" if any(secret in said for secret in secrets) else ": " + " ".join(said.split())
     return ConnectionFailed(f"the database could not be reached ({place}){quoted}", hint="Try it with psql.")
+
+
+def _named(hint: str, params: Mapping[str, str]) -> str:
+    """What to do, with the names of user and database as SQL has them."""
+    user = params.get("user", "")
+    words = {"user": user, "dbname": params.get("dbname", user)}
+    return hint.format(**{key: display(word) if word else ".." for key, word in words.items()})
 
 
 def _effective(params: Mapping[str, object]) -> dict[str, str]:

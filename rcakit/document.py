@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rcakit.credentials import blanked
 from rcakit.facts import Finding, Unread, Where
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ def steps(ledger: Ledger, *, counterfactual: Matrix | None = None) -> dict[str, 
 
 
 def dumps(content: Mapping[str, Any], *, ascii_only: bool = False) -> str:
-    """JSON text, readable and stable, with a newline at its end.
+    """JSON text, readable and stable, with a newline at its end, and with the passwords of the environment blanked.
 
     `ascii_only` escapes all else, for an output whose encoding is not ours to choose, and whose reader may be a
     terminal that obeys control characters.
     """
-    return json.dumps(content, indent=2, ensure_ascii=ascii_only) + "\n"
+    return json.dumps(blanked(dict(content)), indent=2, ensure_ascii=ascii_only) + "\n"
 
 
 def failed(status: str, reason: str, target_name: str, provenance: Mapping[str, str]) -> dict[str, Any]:

@@ -248,9 +248,10 @@ def query(name: str) -> str:
 
 
 def reason(error: psycopg.Error) -> str:
-    """What PostgreSQL said, in one line."""
+    """What PostgreSQL said, in one line; what libpq guesses on lines of its own, behind a tab, is left out."""
     said = error.diag.message_primary or str(error) or type(error).__name__
-    return " ".join(said.split())
+    told = [line for line in said.split("\n") if not line.startswith("\t")]
+    return " ".join(" ".join(told or [said]).split())
 
 
 def failure(name: str, error: psycopg.Error) -> RcaError:

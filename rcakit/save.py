@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rcakit import document
+from rcakit.credentials import blanked, blanking
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -25,7 +26,7 @@ def write(case: Case, directory: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for item in case.evidence:
         (folder / f"{item.id}.sql").write_text(
-            item.sql.strip() + "\n", encoding="utf-8", errors="backslashreplace"
+            blanked(item.sql).strip() + "\n", encoding="utf-8", errors="backslashreplace"
         )
         if item.columns and item.rows:
             _csv(item.columns, item.rows, folder / f"{item.id}.csv")
@@ -103,7 +104,7 @@ def _csv(columns: Sequence[str], rows: Rows, path: Path) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows(map(blanking(), rows))
 
 
 def files(texts: Mapping[Path, str]) -> None:

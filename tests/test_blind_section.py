@@ -36,7 +36,16 @@ def test_where_the_tests_run(demo_case: Case) -> None:
 
 @pytest.mark.parametrize(
     ("score", "said"),
-    [(Score(0, 0, 0), "Not decided"), (Score(5, 5, 5), "Yes: "), (Score(5, 3, 5), "No: 2 of 5")],
+    [
+        (Score(0, 0, 0), "Not decided"),
+        (Score(5, 5, 5), "Yes: "),
+        (
+            Score(5, 3, 5),
+            "No: 2 of 5 faults pass every test of the project. The proposed tests notice them all.",
+        ),
+        (Score(1, 0, 1), "No: not one test of the project notices the fault. The proposed tests do.</p>"),
+        (Score(1, 0, 0), "No: not one test of the project notices the fault.</p>"),
+    ],
 )
 def test_the_answer(audit: Audit, score: Score, said: str) -> None:
     assert said in str(blind.verdict(replace(audit, score=score)))

@@ -46,6 +46,12 @@ def told(event, arguments):
 
 sys.addaudithook(told)
 """
+IN_DATABASE = """
+create function public.remote() returns text language sql as {body};
+create view public.ways as select {told} as dsn;
+create table public.ways_in (dsn text default {told});
+comment on table public."adm.instructors" is {told};
+"""
 LEAK = """
 import os
 leak = os.environ["SHOP_NOTE"]
@@ -172,6 +178,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         with running.server.connect(built.database) as connection:
             made = sql.SQL("create role {} login password {} in role pg_read_all_data")
             connection.execute(made.format(sql.Identifier(READER), PASSWORD))
+            told = sql.Literal(f"password={PASSWORD}")
+            body = sql.Literal(f"select {told.as_string(connection)}")
+            connection.execute(sql.SQL(IN_DATABASE).format(told=told, body=body))
         running.let_in(HBA)
         yield Guarded(running, directory, built.database, scratch, hooks / "started")
     shutil.rmtree(scratch)
@@ -455,7 +464,121 @@ def test_the_settings_alone_hold_it_and_the_project_says_it(
         assert "***" in said
 
 
-def test_tests_that_say_it(guarded: Guarded, project: Path, tmp_path: Path) -> None:
+# ------------------------------------------------------------------ the project's own tests
+
+SAYS_IT = """
+import logging
+import sys
+import pytest
+from django.conf import settings
+from django.test import TestCase
+{leak}
+print(leak)
+
+
+class CanaryTests(TestCase):
+    def setUp(self):
+        '''As if it could reach {password}.'''
+        print(leak, file=sys.stderr)
+        logging.getLogger("shop").error(leak)
+
+    def test_the_key(self):
+        '''T006: the key is {password}.'''
+        with self.subTest(leak):
+            self.assertEqual(settings.DATABASES["default"].get("PASSWORD"), {password!r}, leak)
+        assert settings.SECRET_KEY == {password!r}, leak
+
+
+@pytest.mark.parametrize("way", [leak])
+def test_the_way(way):
+    raise RuntimeError(way)
+"""
+TASK = "- [x] T006 Reach the database with {password}, in administrate/tests/test_models.py\n"
+PIPELINE = """
+test:
+  variables: {{PGPASSWORD: {password!r}}}
+  script: ["PGPASSWORD={quoted} pytest", "psql {url} -c 'select 1'"]
+"""
+
+
+def say_it_everywhere(guarded: Guarded, project: Path) -> None:
+    """In the settings, in what tests do and hold, in the task list, in the pipeline, in a commit."""
+    settings = project / "project/config/settings.py"
+    quoted = quote(PASSWORD, safe="")
+    settings.write_text(
+        f"{settings.read_text()}\n{IN_SETTINGS.format(password=PASSWORD, key=KEY, quoted=quoted)}"
+    )
+    tests = project / "project/administrate/tests/test_leak.py"
+    tests.write_text(SAYS_IT.format(leak=LEAK, password=PASSWORD))
+    tasks = project / "project/specs/20260204-tutorial-sessions/tasks.md"
+    tasks.write_text(f"{tasks.read_text()}\n{TASK.format(password=PASSWORD)}")
+    pipeline = PIPELINE.format(password=PASSWORD, quoted=quoted, url=guarded.url())
+    (project / "project/.gitlab-ci.yml").write_text(pipeline)
+    for command in (["add", "-A"], ["commit", "-qm", f"Reach the database with {PASSWORD}"]):
+        git = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost"]
+        subprocess.run([*git, *command], cwd=project / "project", check=True, capture_output=True)
+
+
+def only(project: Path, *words: str) -> None:
+    """Run this test alone, on SQLite alone: where it runs is nothing to what it says."""
+    run = "{python} -m pytest -q -p no:cacheprovider --junitxml={junit} -o junit_family=xunit1"
+    with (project / "rcakit.toml").open("a") as file:
+        file.write(f'\n[tests]\ncommand = "{" ".join((run, *words))} administrate/tests/test_leak.py"\n')
+    settings = project / "project/config/settings_test.py"
+    settings.write_text(
+        settings.read_text().replace('if os.environ.get("TEST_ON_POSTGRES") != "1":', "if True:")
+    )
+
+
+NOTEBOOK = ("run", "30_test_blindness", "-p", "config=rcakit.toml")
+
+
+def test_tests_that_hold_it(guarded: Guarded, project: Path) -> None:
+    """In an assertion, in a task, in a pipeline, in a commit; nothing is run."""
+    say_it_everywhere(guarded, project)
+    for form in ("json", "text"):
+        done = guarded.run("audit-tests", "--static", "--format", form, cwd=project)
+        assert (done.code, "test_leak.py" in done.out) == (0, True), done.err
+        assert blank(done.out)
+
+
+def test_tests_that_say_it(guarded: Guarded, project: Path) -> None:
+    """They fail with it, and print it before that; one is named after it."""
+    say_it_everywhere(guarded, project)
+    only(project)
+    done = guarded.run(*NOTEBOOK, cwd=project)
+    page = Path(project, done.out.strip()).read_text()
+    assert (done.code, "sqlite3: failed / failed" in page) == (1, True), done.err
+    assert guarded.left(project / "reports") == []
+
+
+@pytest.mark.parametrize("audit", [("audit-tests",), NOTEBOOK])
+def test_the_settings_alone_hold_it_and_fail_with_it(
+    guarded: Guarded, project: Path, audit: tuple[str, ...]
+) -> None:
+    """So the files are read, and no test can begin."""
+    settings = project / "project/config/settings.py"
+    held = IN_SETTINGS.format(password=PASSWORD, key=KEY, quoted=quote(PASSWORD, safe=""))
+    falls = "print(DATABASES)\nraise RuntimeError(SECRET_KEY + DATABASES['default']['PASSWORD'])"
+    settings.write_text(f"{settings.read_text()}\n{held}\n{falls}\n")
+    (project / "project/administrate/tests/test_leak.py").write_text("def test_nothing(): pass\n")
+    only(project, "--ds", "rcakit_scratch_settings")
+    _, files = ways(guarded)["password file"]
+    service = ("-p", "service=open") if audit == NOTEBOOK else ("--service", "open")
+    done = guarded.run(*audit, *service, cwd=project, env=files, around=False)
+    said = done.out if audit != NOTEBOOK else Path(project, done.out.strip()).read_text()
+    assert "no result: " in said, done.err
+    assert guarded.left(project / "reports") == []
+
+
+@pytest.mark.parametrize("audit", [("audit-tests",), NOTEBOOK])
+def test_an_audit_that_the_database_refuses(guarded: Guarded, project: Path, audit: tuple[str, ...]) -> None:
+    done = guarded.run(*audit, cwd=project, env={VARIABLE: guarded.conninfo(password=f"{PASSWORD}?")})
+    assert (done.code, "refused the password" in done.err) == (2, True), done.err
+    assert guarded.left(project / "reports") == []
+
+
+def test_results_that_say_it(guarded: Guarded, project: Path, tmp_path: Path) -> None:
     """Their output and their results are full of it."""
     (project / "project/leak.py").write_text(
         f"import sys\n{LEAK}\nprint(leak)\nprint(leak, file=sys.stderr)\nopen(sys.argv[1], 'w').write("

@@ -14,6 +14,7 @@ from casefixture import make_case
 from commands import Run, runner
 from test_render import notebook_of
 
+from rcakit.errors import RcaError
 from rcakit.report import pdf, render, runs
 
 pypdf = pytest.importorskip("pypdf", reason="NO pypdf: what was printed was not read")
@@ -85,6 +86,21 @@ def test_a_long_path_for_what_is_temporary_is_no_reason_to_fail(
     pdf.write("<title>Long</title><p>printed", tmp_path / "report.pdf")
     assert text(tmp_path / "report.pdf") == ("Long", "printed")
     assert list(place.iterdir()) == []
+
+
+def test_a_printer_that_is_killed_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder for what is temporary is within the run's own."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(pdf, "_SOCKET_PATH", 1000)
+    browser = tmp_path / "chromium"
+    browser.write_text(
+        '#!/bin/sh\nmkdir "$TMPDIR/org.chromium.x"\nls -d "$TMPDIR"/*chromium* >&2\nkill -9 $$\n'
+    )
+    browser.chmod(0o755)
+    with pytest.raises(RcaError, match=r"org\.chromium\.x"):
+        pdf._by_chromium(str(browser), "<p>page", tmp_path / "report.pdf")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_of_all_that_a_browser_says_the_reason_is_told() -> None:

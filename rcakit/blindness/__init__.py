@@ -266,7 +266,7 @@ class _Plan:
         target = self.case.target
         world = World(self.accounts, self.case.project, target.settings, target.interpreter)
         with (
-            tempfile.TemporaryDirectory(prefix="rcakit-worlds-") as place,
+            tempfile.TemporaryDirectory(prefix="worlds-", dir=server.socket) as place,
             world.database(server) as template,
         ):
             runners = self._runners(server, template)

@@ -101,7 +101,7 @@ class Runner:
         )
         write(copy, f"{OVERLAY}.py", text)
         try:
-            with tempfile.TemporaryDirectory(prefix="rcakit-junit-") as place:
+            with tempfile.TemporaryDirectory(prefix="junit-", dir=self.server.socket) as place:
                 return self._ran(copy, Path(place))
         finally:
             self._drop(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rcakit.cli.shared import FORMAT, read_case, say, target_of, target_options
+from rcakit.cli.shared import FORMAT, read_case, say, show, target_of, target_options
 
 
 @click.command("audit-tests")
@@ -41,7 +41,7 @@ def audit_tests(fmt: str, static: bool, write: Path | None, **options: Any) -> i
     if fmt == "json":
         click.echo(document.dumps(written.document(audit), ascii_only=True), nl=False)
     else:
-        click.echo(written.text(audit), nl=False)
+        show(written.text(audit))
     if write is not None and audit.proposed:
         click.echo(written.put(audit, write), err=True)
     return written.exit_code(audit, static=static)

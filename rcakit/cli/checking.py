@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcakit.cli.shared import FAIL_ON, read_case, say, target_of, target_options
+from rcakit.cli.shared import FAIL_ON, read_case, say, show, target_of, target_options
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -72,7 +72,7 @@ def check(
         say(f"known from now on, by {written}: {len(case.baseline.findings)}")
     if case.parted.gone and fmt != "text":
         say("in the baseline, and not found now: " + ", ".join(map(str, case.parted.gone)))
-    click.echo(_rendered(case, fmt, fail_on), nl=False)
+    show(_rendered(case, fmt, fail_on))
     return case.exit_code(fail_on)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcakit.cli.shared import FORMAT, read_case, say, target_of, target_options
+from rcakit.cli.shared import FORMAT, read_case, say, show, target_of, target_options
 
 if TYPE_CHECKING:
     from rcakit.case import Case
@@ -69,5 +69,5 @@ def _proved(case: Case, fmt: str) -> int:
     if fmt == "json":
         click.echo(document.dumps(proof.to_json(), ascii_only=True), nl=False)
     else:
-        click.echo(proving.tell(proof), nl=False)
+        show(proving.tell(proof))
     return proving.exit_code(proof)

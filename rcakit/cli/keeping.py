@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rcakit.cli.shared import FORMAT, complain, say
+from rcakit.cli.shared import FORMAT, complain, say, show
 from rcakit.errors import ConfigError
 from rcakit.names import visible
 
@@ -86,7 +86,7 @@ def compare(earlier: str, later: str, out: Path, fmt: str, page: Path | None) ->
     if fmt == "json":
         click.echo(document.dumps(telling.document(was, now, found), ascii_only=True), nl=False)
     else:
-        click.echo(telling.text(was, now, found), nl=False)
+        show(telling.text(was, now, found))
     return found.exit_code
 
 

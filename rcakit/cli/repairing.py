@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rcakit.cli.shared import FORMAT, read_case, say, target_of, target_options
+from rcakit.cli.shared import FORMAT, read_case, say, show, target_of, target_options
 
 
 def _limit(_: click.Context, __: click.Parameter, value: str) -> int | None:
@@ -77,5 +77,5 @@ def repair(letter: str, out: Path, rehearsed: bool, rows: int | None, fmt: str, 
     if fmt == "json":
         click.echo(document.dumps(described(choice, tried), ascii_only=True), nl=False)
     else:
-        click.echo(repair_text.repair(choice, written, tried), nl=False)
+        show(repair_text.repair(choice, written, tried))
     return 1 if tried is not None and tried.verdict == "failed" else 0

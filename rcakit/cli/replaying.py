@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rcakit.cli.shared import FORMAT, read_case, say, step, target_of, target_options
+from rcakit.cli.shared import FORMAT, read_case, say, show, step, target_of, target_options
 
 
 @click.command()
@@ -41,7 +41,7 @@ def replay(counterfactual: bool, reverse: bool, fmt: str, **options: Any) -> int
         content = document.steps(found, counterfactual=matrix)
         click.echo(document.dumps(content, ascii_only=True), nl=False)
     else:
-        click.echo(ledger_text.ledger(found, matrix), nl=False)
+        show(ledger_text.ledger(found, matrix))
     return rehearse.exit_code(found)
 
 
@@ -75,5 +75,5 @@ def rehearse(pending: bool, fmt: str, **options: Any) -> int:
     if fmt == "json":
         click.echo(document.dumps(document.steps(found), ascii_only=True), nl=False)
     else:
-        click.echo(ledger_text.ledger(found), nl=False)
+        show(ledger_text.ledger(found))
     return rehearsing.exit_code(found)

@@ -16,6 +16,7 @@ from rcakit.cli.shared import (
     PDF,
     REPLAY,
     say,
+    show,
     target_of,
     target_options,
     tell,
@@ -90,7 +91,7 @@ def _verify(reference: str, target: Target, out: Path, options: Options, replay:
     if done.now is None or done.difference is None:
         click.echo(f"{done.verdict}: the run did not come to its end")
     else:
-        click.echo(telling.text(was, done.now, done.difference), nl=False)
+        show(telling.text(was, done.now, done.difference))
         click.echo(f"{done.verdict}: {closing_said(done.verdict, done.difference)}")
     tell(done.run)
     return done.exit_code

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rcakit.credentials import blanked
 from rcakit.names import visible
 
 if TYPE_CHECKING:
@@ -20,15 +21,23 @@ LEVELS = ("error", "warning", "note", "never")
 
 
 def complain(what: str, hint: str) -> None:
-    first, *more = [visible(line) for line in what.split("\n")]
+    first, *more = [visible(line) for line in blanked(what).split("\n")]
     click.secho("\n  ".join([f"rcakit: {first}", *more]), fg="red", err=True)
     if hint:
-        click.echo(f"  -> {visible(hint)}", err=True)
+        click.echo(f"  -> {visible(blanked(hint))}", err=True)
+
+
+def show(text: str | bytes) -> None:
+    """A result on stdout: what files, git and the database say stands in it, and nobody's password.
+
+    Bytes are a format of `rcakit.exports`, which holds none.
+    """
+    click.echo(blanked(text), nl=False)
 
 
 def say(text: str) -> None:
     """Progress goes to stderr: stdout belongs to the result."""
-    click.secho(visible(text), dim=True, err=True)
+    click.secho(visible(blanked(text)), dim=True, err=True)
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,7 +150,7 @@ def step(migration: str, number: int, count: int) -> None:
 
 
 def tell(run: Run) -> None:
-    """The path of the report, and before it why the run ended early, if it did."""
+    """The path of the report, and before it why the run ended early, if it did, and what to do."""
     if run.reason:
-        complain(run.reason, "what was found until then is in the report")
+        complain(run.reason, run.hint or "what was found until then is in the report")
     click.echo(run.report)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rcakit.baseline.fingerprint import fingerprints
+from rcakit.credentials import blanked
 from rcakit.facts import Finding, Unread, Where
 from rcakit.names import visible
 from rcakit.rules import RULES
@@ -102,7 +103,7 @@ def checked(case: Case, fail_on: str = "warning") -> Checked:
         name=visible(case.target.name),
         standing=standing,
         accepted=accepted,
-        unread=tuple(case.unread),
+        unread=tuple(replace(row, reason=blanked(row.reason)) for row in case.unread),
         rules=tuple(_explained(RULES, case.asked)),
         counted=frozenset(LEVELS[: LEVELS.index(fail_on) + 1] if fail_on in LEVELS else ()),
         prefix=_below(case.project, root),
@@ -117,11 +118,16 @@ def _entries(case: Case) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     reasons += [(visible(row.reason), row.until is None) for row in case.waived]
     reasons += [("known before: it is in the baseline", False)] * len(case.parted.known)
     entries = [
-        Entry(finding, mark, *reason)
+        Entry(_blanked(finding), mark, *reason)
         for finding, mark, reason in zip(found, fingerprints(found), reasons, strict=True)
     ]
     number = len(case.findings)
     return tuple(entries[:number]), tuple(entries[number:])
+
+
+def _blanked(row: Finding) -> Finding:
+    """What the project's files and the database say, without the passwords of the environment."""
+    return replace(row, object=blanked(row.object), message=blanked(row.message), hint=blanked(row.hint))
 
 
 def _explained(rules: Sequence[Rule], asked: Collection[Rule]) -> list[Explained]:

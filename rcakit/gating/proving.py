@@ -75,7 +75,7 @@ def prove(case: Case, *, server: Server | None = None, say: Callable[[str], None
             return prove(case, server=own, say=say)
     began = time.monotonic()
     gate = written(case)
-    with tempfile.TemporaryDirectory(prefix="rcakit-gate-") as place:
+    with tempfile.TemporaryDirectory(prefix="gate-", dir=server.socket) as place:
         bench = Bench(case, server, Path(place), gate)
         base = bench.project()
         with (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from rcakit.report.html import Html, between, code, join, tag
+from rcakit.report.html import Html, join, spoken, tag
 
 _STATUS = {
     "failed": "This run failed",
@@ -93,9 +93,6 @@ def _came(progress: Progress) -> Html:
 
 def _sentence(text: str) -> Html:
     """A message as a sentence: a capital, a full stop, and what stands in backticks as code."""
-    first, *more = text.split("`")
-    if first.partition(" ")[0].isalpha():
-        first = first[:1].upper() + first[1:]
-    quoted = len(more) % 2 == 0
-    parts = [code(part) if quoted and n % 2 else part for n, part in enumerate([first, *more])]
-    return join(*(parts if quoted else between(parts, "`")), "" if text.endswith((".", "!", "?")) else ".")
+    if text.partition(" ")[0].isalpha():
+        text = text[:1].upper() + text[1:]
+    return spoken(text if text.endswith((".", "!", "?")) else f"{text}.")

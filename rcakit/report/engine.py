@@ -52,6 +52,7 @@ _MEMORY = (
     "\nsignal 9 is kill -9, or a system that ran out of memory: `dmesg` or the container's events tell which"
 )
 _KERNEL = "\nlook at its kernel: `jupyter kernelspec list` shows where it is, and its argv what it starts"
+_AGAIN = "\nstart it again; what was found until then is in the report"
 _SOCKET_PATH = 90
 """Bytes a directory may take so that `<directory>/kernel-ipc-5` stays below the 104 of sockaddr_un on macOS."""
 
@@ -328,7 +329,7 @@ def _run(client: Client, manager: Manager, limits: _Limits, env: Mapping[str, st
             manager.outcome("kernel-died", f"the notebook's process did not start: {error}{_KERNEL}")
         raise
     except KeyboardInterrupt:
-        manager.outcome("cancelled", "the run was interrupted", client.running)
+        manager.outcome("cancelled", f"the run was interrupted{_AGAIN}", client.running)
         raise
     else:
         manager.outcome("ok")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rcakit.report.forks import Template
 
 CANCELLED = Failure(
-    "cancelled", "the run was interrupted", "start it again; what was found until then stands below"
+    "cancelled", "the run was interrupted", "start it again; what was found until then is in the report"
 )
 _MARKER = "papermill-error-cell-tag"
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # what it would say, the run says itself

@@ -89,6 +89,14 @@ def code(text: object) -> Html:
     return tag("code", Html(_OPTION.sub(r"<span class=option>\g<0></span>", breakable(text).text)))
 
 
+def spoken(text: str) -> Html:
+    """A sentence with what stands in backticks as code; where they do not come in pairs, they stay."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return join(text)
+    return join(*(code(part) if number % 2 else part for number, part in enumerate(parts)))
+
+
 def chip(kind: str, text: str) -> Html:
     """A status: the style sheet puts a glyph before the word. kind: error warning note good unknown quiet."""
     return tag("b", text, class_=kind)

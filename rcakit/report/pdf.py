@@ -31,7 +31,8 @@ _FLAGS = (
 )
 _PATIENCE_S = 120
 _SOCKET_PATH = 58
-"""Bytes of a directory in which `/org.chromium.Chromium.XXXXXX/SingletonSocket` still fits into a socket's address."""
+"""Bytes of a directory in which `/org.chromium.Chromium.XXXXXX/SingletonSocket` still fits into a socket's address; Chromium
+ends at once where it gets too long."""
 
 
 def browser() -> str | None:
@@ -60,7 +61,7 @@ def write(page: str, path: Path) -> None:
 
 
 def _by_chromium(program: str, page: str, path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=f"rca-{os.getpid()}-pdf-") as place:
+    with tempfile.TemporaryDirectory(prefix=f"rca-{os.getpid()}-pdf-", dir=_short()) as place:
         source, printed = Path(place, "report.html"), Path(place, "report.pdf")
         source.write_text(page, encoding="utf-8", errors="backslashreplace")
         cage = (
@@ -70,7 +71,7 @@ def _by_chromium(program: str, page: str, path: Path) -> None:
         try:
             done = subprocess.run(
                 [*command, source.as_uri()],
-                env=_environment(),
+                env={**os.environ, "TMPDIR": place},  # what it leaves there when it is killed goes with ours
                 capture_output=True,
                 timeout=_PATIENCE_S,
                 check=False,
@@ -82,10 +83,10 @@ def _by_chromium(program: str, page: str, path: Path) -> None:
         shutil.copyfile(printed, path)
 
 
-def _environment() -> dict[str, str]:
-    """Ours; Chromium puts a socket into TMPDIR, and ends at once where its address gets too long."""
-    short = len(os.fsencode(tempfile.gettempdir())) <= _SOCKET_PATH
-    return dict(os.environ) if short else {**os.environ, "TMPDIR": "/tmp"}  # noqa: S108  # it makes a folder of its own
+def _short() -> str:
+    """Where a directory of ours has a path that is short enough."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) + 30 <= _SOCKET_PATH else "/tmp"  # noqa: S108  # mkdtemp makes a name
 
 
 def _last_words(said: str) -> str:

@@ -94,6 +94,7 @@ def page(notebook: NotebookNode, *, failure: Failure | None = None, code: Code =
             "not_run": not_run,
             "aside": _aside(notebook),
             "at_end": _at_end(notebook, opens),
+            "reason": failure.reason if failure else "",
             "banner": banners.banner(failure, progress) if failure else "",
             "left": progress.left,
             "lead": _lead(notebook, code_cells),
@@ -172,12 +173,12 @@ _UNREAD = re.compile(r"<(style|script)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNOR
 """Elements whose text nobody is meant to read (a DataFrame brings its style sheet along); `bleach` would keep it."""
 
 
-def shown(output: NotebookNode) -> str:
-    """One output of a cell as markup."""
+def shown(output: NotebookNode, reason: str = "") -> str:
+    """One output of a cell as markup; of an error that is the `reason` on top of the page only the traceback."""
     if output.output_type == "stream":
         return _stream(output.text)
     if output.output_type == "error":
-        return _error(output).text
+        return _error(output, reason).text
     return _data(output.data, output.get("metadata", {}))
 
 
@@ -206,20 +207,25 @@ def _plain(text: str) -> str:
     return str(strip_ansi(text))  # type: ignore[no-untyped-call]
 
 
-def _error(output: NotebookNode) -> Html:
+def _error(output: NotebookNode, reason: str) -> Html:
     trace = pre(_plain("\n".join(output.traceback)))
-    said = f"{output.ename}: {output.evalue.partition(chr(10))[0]}".rstrip(": ")
+    message = output.evalue.partition("\n")[0]
+    if reason and message in reason:
+        return source(details("Traceback", trace))
+    said = f"{output.ename}: {message}".rstrip(": ")
     return source(details(said, trace), tag("p", said))
 
 
 def _lead(notebook: NotebookNode, code_cells: list[int]) -> str:
-    """The answer to the notebook's title, which its last cell gives: it is read first. "" where the page says it there already."""
+    """The answer to the notebook's title, which its last cell gives: it is read first, but for what the page says there already."""
     if not code_cells or "verdict(" not in notebook.cells[code_cells[-1]].source:
         return ""
-    said = [_ours(notebook.cells[index]) for index in code_cells]
-    last = said[-1]
-    answer = _MARKUP.sub("", last)
-    return last if answer and not any(answer in _MARKUP.sub("", markup) for markup in said[:-1]) else ""
+    *earlier, last = [_ours(notebook.cells[index]) for index in code_cells]
+    there = [_MARKUP.sub("", markup) for markup in earlier]
+    new = [
+        part for part in _PARAGRAPH.findall(last) if not any(_MARKUP.sub("", part) in text for text in there)
+    ]
+    return "".join(new)
 
 
 def _ours(cell: NotebookNode) -> str:
@@ -231,6 +237,7 @@ def _ours(cell: NotebookNode) -> str:
 
 
 _MARKUP = re.compile(r"<[^>]*>")
+_PARAGRAPH = re.compile(r"<p\b.*?</p>", re.DOTALL)
 
 
 def _title(notebook: NotebookNode) -> str:

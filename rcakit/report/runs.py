@@ -54,6 +54,8 @@ class Run:
     folder: Path
     exit_code: int
     reason: str = ""
+    hint: str = ""
+    """What to do about it; "" where nobody knows."""
 
     @property
     def report(self) -> Path:
@@ -293,7 +295,7 @@ def _judged(job: Job, part: Path, failure: render.Failure | None) -> tuple[Run, 
         if not saved.exists():  # it comes last: what there is of the evidence is not whole
             shutil.rmtree(part / "evidence", ignore_errors=True)
         _write(saved, document.failed(failure.status, failure.reason, job.options.target, provenance))
-        return Run(id_, failure.status, part.with_name(id_), 2, failure.reason), failure
+        return Run(id_, failure.status, part.with_name(id_), 2, failure.reason, failure.hint), failure
     if not saved.exists():
         _write(saved, document.unjudged(job.options.target, provenance))
     found = json.loads(saved.read_text(encoding="utf-8"))

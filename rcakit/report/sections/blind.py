@@ -174,13 +174,15 @@ def _jobs(jobs: list[CiJob]) -> Html:
 def verdict(audit: Audit) -> Html:
     """The answer in one sentence."""
     number = audit.score
+    missed = number.mutants - number.sighted
     if not number.mutants:
-        kind, said = "unknown", "Not decided: the tests were not run, or there was no fault to put in."
-    elif number.sighted == number.mutants:
-        kind, said = "good", "Yes: every fault is noticed by some test of the project."
+        said = "Not decided: the tests were not run, or there was no fault to put in."
+    elif not missed:
+        said = "Yes: every fault is noticed by some test of the project."
+    elif number.mutants == 1:
+        said = "No: not one test of the project notices the fault."
     else:
-        kind, said = (
-            "error",
-            f"No: {number.mutants - number.sighted} of {number.mutants} faults pass every test.",
-        )
-    return tag("p", chip(kind, "answer"), " ", said)
+        said = f"No: {missed} of {number.mutants} faults pass every test of the project."
+    if missed and number.with_proposed == number.mutants:
+        said += " The proposed tests do." if missed == 1 else " The proposed tests notice them all."
+    return tag("p", said, class_="answer")

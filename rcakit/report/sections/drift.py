@@ -98,11 +98,11 @@ def _runs(kept: list[Kept]) -> Html:
 
 
 def verdict(case: Case) -> Html:
-    """The answer to the notebook's title: what changed, then how it is."""
+    """The answer to the notebook's title: what changed, then how it is, a paragraph each."""
     place = _place()
     last = before(place, case.target.name)[0] if place else None
     changed = _UNKNOWN if last is None else _changed(difference(last.content, since.content(case)), last)
-    return tag("p", changed, " ", head.said(case), class_="answer")
+    return join(tag("p", changed, class_="answer"), head.verdict(case))
 
 
 def _changed(found: Difference, last: Kept) -> Html:

@@ -13,7 +13,7 @@ from rcakit import rehearsal as rehearsals
 from rcakit import remedy
 from rcakit.errors import Refused
 from rcakit.report import tables
-from rcakit.report.html import Html, chip, code, details, join, pre, source, tag
+from rcakit.report.html import Html, chip, code, details, join, pre, source, spoken, tag
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def _built(case: Case, letter: str) -> Repair | str:
 def _option(letter: str, found: Repair | str) -> Iterable[Html]:
     if isinstance(found, str):
         yield tag("dt", f"Option {letter}: refused")
-        yield tag("dd", found)
+        yield tag("dd", spoken(found))
         return
     yield tag("dt", f"Option {letter}: {found.title}")
-    yield tag("dd", tag("ul", *(tag("li", line) for line in found.trade_offs)))
+    yield tag("dd", tag("ul", *(tag("li", spoken(line)) for line in found.trade_offs)))
 
 
 def files(case: Case, option: str = "A") -> Html:
@@ -81,7 +81,7 @@ def _statements(rows: Sequence[Statement]) -> Html:
 
 def _dependants(rows: Sequence[str]) -> Html:
     style = tables.Style("What hangs on these tables", noun="dependant", head=False)
-    return tables.table(["What becomes of it"], [[row] for row in rows], style)
+    return tables.table(["What becomes of it"], [[spoken(row)] for row in rows], style)
 
 
 def rehearsal(case: Case, option: str = "A") -> Html:
@@ -144,7 +144,7 @@ def _left(rows: Sequence[str]) -> Html:
     if not rows:
         return common.nothing("Nothing is left behind.")
     style = tables.Style("Left behind or broken", noun="thing", head=False, limit=20)
-    return tables.table(["What"], [[row] for row in rows], style)
+    return tables.table(["What"], [[spoken(row)] for row in rows], style)
 
 
 def _proofs(caption: str, rows: Sequence[Proof]) -> Html:
