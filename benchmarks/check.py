@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import catalog
@@ -88,8 +89,10 @@ def estate(server: scratch.Server, conninfo: str, migrations: int, rounds: int) 
     return body, statistics.median(ratios)
 
 
-def growth(server: scratch.Server, conninfo: str, sizes: list[int]) -> tuple[str, dict[str, float]]:
-    """A table of stages by number of models, and the exponents."""
+def growth(
+    server: scratch.Server, conninfo: str, sizes: list[int], rounds: int
+) -> tuple[str, dict[str, float]]:
+    """A table of stages by number of models, the least of some rounds, and the exponents."""
     found: dict[int, dict[str, float]] = {}
     there = 0
     for models in sorted(sizes):
@@ -98,9 +101,10 @@ def growth(server: scratch.Server, conninfo: str, sizes: list[int]) -> tuple[str
         with tempfile.TemporaryDirectory() as folder:
             project = generated.write(Path(folder), models, 500)
             generated.record(conninfo, project)
-            said = stages(server, conninfo, project).said or {}
-        slow = {f"rule {name}": spent for name, spent in said["rules"].items() if spent > 0.02}
-        found[models] = {**said["stages"], **slow}
+            said = [stages(server, conninfo, project).said or {} for _ in range(rounds)]
+        rule = least(each["rules"] for each in said)
+        slow = {f"rule {name}": spent for name, spent in rule.items() if spent > 0.02}
+        found[models] = {**least(each["stages"] for each in said), **slow}
     largest = found[max(found)]
     shown = [
         name for name in largest if all(name in row or name.startswith("rule") for row in found.values())
@@ -122,6 +126,14 @@ def growth(server: scratch.Server, conninfo: str, sizes: list[int]) -> tuple[str
     return table(head, rows), exponents
 
 
+def least(rounds: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Each figure where least came in between: what a doubling adds is small beside what else a machine does."""
+    found: dict[str, float] = {}
+    for each in rounds:
+        found |= {name: min(spent, found.get(name, spent)) for name, spent in each.items()}
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -132,7 +144,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     with scratch.server() as server, server.database("growth") as small, server.database("estate") as large:
-        grown, exponents = growth(server, server.conninfo(small), given.growth)
+        grown, exponents = growth(server, server.conninfo(small), given.growth, given.rounds)
         catalog.build(server.conninfo(large), given.tables)
         body, ratio = estate(server, server.conninfo(large), given.migrations, given.rounds)
         version = server.version
