@@ -8,13 +8,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 import pytest
+from rules.rule_facts import accounts, catalog
 
 from rcakit import blindness, scratch
-from rcakit.blindness import sighted, written
+from rcakit.blindness import telling, written
 from rcakit.blindness.running import Ran
+from rcakit.blindness.runs import Plan, Results, sighted
 from rcakit.case import Case, open_case
+from rcakit.facts import Claim, ProjectTest, Where
 
 FILES = {
     "manage.py": """
@@ -181,3 +185,23 @@ def test_a_run_that_cannot_begin_is_red_but_no_test_has_seen_anything() -> None:
     assert sighted(Ran({"a": "skipped", "b": "passed"}), sound) == set()
     assert Ran({}).broken
     assert not Ran({"a": "skipped", "b": "passed"}).broken
+    assert not Ran({"a": "skipped"}).broken  # a run in which all is skipped is green
+    assert not Ran(problem="the tests did not end within 3 seconds", ended=False).broken
+
+
+def test_a_run_that_did_not_end_says_nothing_about_a_test() -> None:
+    """It passed without the fault; whether it passes with it is not known, and it is not called blind."""
+    test = ProjectTest("shop/tests.py::VenueTests::test_it", Where("shop/tests.py", 1))
+    sound = Ran({"shop.tests.VenueTests.test_it": "passed"})
+    late = Ran(problem="the tests did not end within 3 seconds", ended=False)
+    outcome = Results({("postgresql", "wrong-schema"): late, ("postgresql", "b"): sound})
+    outcome.worlds = [("postgresql", "wrong-schema", "b")]
+    plan = Plan(cast(Case, None), accounts(catalog()), (), {}, str)
+    assert telling.seen(plan, outcome, test).verdict == "not-run"
+    outcome.ran["postgresql", "wrong-schema"] = sound
+    assert telling.seen(plan, outcome, test).verdict == "blind"
+
+
+def test_a_range_of_tasks_is_read_whatever_its_length() -> None:
+    claim = Claim("T010", f"T004-T006 pass, and T1-T{'9' * 5000} do not", True, Where("tasks.md", 1))
+    assert telling._mentioned(claim, ["T003", "T004", "T005", "T010"]) == ["T004", "T005"]

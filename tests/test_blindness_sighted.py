@@ -9,7 +9,8 @@ import pytest
 from commands import Run, runner
 
 from rcakit import blindness, scratch
-from rcakit.blindness import PROPOSED, written
+from rcakit.blindness import written
+from rcakit.blindness.runs import PROPOSED
 from rcakit.case import open_case
 from rcakit.target import load
 

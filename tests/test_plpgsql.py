@@ -178,10 +178,21 @@ def test_a_comment_at_the_end_of_a_condition_cannot_swallow_the_rest() -> None:
     assert [guard.condition for guard in found] == ["(a) AND (b)"]
 
 
-def test_elsif_says_that_the_first_did_not_hold() -> None:
-    first, second = clean(do("IF p() THEN DROP TABLE a; ELSIF q() THEN DROP TABLE b; END IF;"))
+def test_elsif_says_that_none_before_it_did_hold() -> None:
+    first, second, third = clean(
+        do("IF p() THEN DROP TABLE a; ELSIF q() THEN DROP TABLE b; ELSIF r() THEN DROP TABLE c; END IF;")
+    )
     assert (first.condition, first.otherwise) == ("p()", "statements")
-    assert (second.condition, second.otherwise) == ("(p()) IS NOT TRUE AND (q())", "none")
+    assert (second.condition, second.otherwise) == ("(p()) IS NOT TRUE AND (q())", "statements")
+    assert third.condition == "(p()) IS NOT TRUE AND (q()) IS NOT TRUE AND (r())"
+    assert third.otherwise == "none"
+
+
+@pytest.mark.parametrize("part", ["COLUMN a", "CONSTRAINT a"])
+def test_if_exists_asks_for_the_relation_whose_part_is_renamed(part: str) -> None:
+    (guard,) = clean(f"ALTER TABLE IF EXISTS s.t RENAME {part} TO b")
+    assert guard.condition == 'to_regclass(\'"s"."t"\') IS NOT NULL'
+    assert guard.relations == (Name("s", "t"),)
 
 
 def test_the_else_branch_is_guarded_by_the_opposite() -> None:

@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
+import psycopg
 from psycopg import sql
 
+from rcakit import evidence
 from rcakit.credentials import blanked
+from rcakit.errors import ScratchError
 from rcakit.facts import Suite
 from rcakit.replay.environment import environment
 from rcakit.scratch import SUPERUSER, Server
@@ -61,16 +64,20 @@ _ERRORS = re.compile(r"^(?:E\s+)?((?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Con
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What one run of the tests gave: dotted test id -> outcome; `problem` says why there is none, "" else."""
+    """What one run of the tests gave: dotted test id -> outcome; `problem` says why there is none, "" else.
+
+    `ended` is False for one that was not started, or took too long: whether it would have been red is not known.
+    """
 
     results: Mapping[str, Outcome] = field(default_factory=dict)
     problem: str = ""
+    ended: bool = True
 
     @property
     def broken(self) -> bool:
         """No test could even begin: the run as a whole is red, and no test by itself has seen anything."""
-        own = [outcome for outcome in self.results.values() if outcome != "skipped"]
-        return all(outcome == "error" for outcome in own)
+        own = {outcome for outcome in self.results.values() if outcome != "skipped"}
+        return self.ended and (own == {"error"} or not self.results)
 
 
 @dataclass(frozen=True)
@@ -121,11 +128,11 @@ class Runner:
                     start_new_session=True,
                 )
             except OSError as error:
-                return Ran(problem=f"{command[0]} could not be started: {error.strerror}")
+                return Ran(problem=f"{command[0]} could not be started: {error.strerror}", ended=False)
             try:
                 code = process.wait(self.timeout)
             except subprocess.TimeoutExpired:
-                return Ran(problem=f"the tests did not end within {self.timeout:g} seconds")
+                return Ran(problem=f"the tests did not end within {self.timeout:g} seconds", ended=False)
             finally:
                 django_live.end(process)
         results = read_junit(report)
@@ -158,14 +165,17 @@ class Runner:
         return made | {"DJANGO_SETTINGS_MODULE": OVERLAY} | dict([self.switch] if self.switch else [])
 
     def _drop(self, name: str) -> None:
-        with self.server.connect() as connection:
-            left = connection.execute(
-                "SELECT datname FROM pg_database WHERE datname LIKE %s", [name.replace("_", r"\_") + "%"]
-            ).fetchall()
-            for (each,) in left:
-                connection.execute(
-                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(str(each)))
-                )
+        mine = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        try:
+            with self.server.connect() as connection:
+                for (each,) in connection.execute(mine, [name]).fetchall():
+                    connection.execute(drop.format(sql.Identifier(str(each))))
+        except psycopg.OperationalError as error:
+            raise ScratchError(
+                f"the scratch server was lost while tests ran: {evidence.reason(error)}",
+                hint="was it stopped, or out of memory or disk? Audit again.",
+            ) from error
 
 
 def split(command: str) -> tuple[str, ...]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from rcakit.blindness.results import Row, Run, Seen, Verdict
 from rcakit.blindness.running import dotted
+from rcakit.blindness.runs import Plan, Results, sighted
 from rcakit.facts import Accounts, Claim, LooksAt, ProjectTest
 from rcakit.rules._concern import Concern, about_placement, schemas
-
-if TYPE_CHECKING:
-    from rcakit.blindness import Row, Seen, Verdict, _Outcome, _Plan
 
 _LOOKS: dict[LooksAt, str] = {
     "source-text": "the text of the source code",
@@ -31,25 +29,23 @@ _WHY: dict[LooksAt, str] = {
     "catalog": "the catalog was not asked for these tables, or not on PostgreSQL",
     "other": "no assertion depends on where a table is",
 }
-_RANGE = re.compile(r"\b([A-Z]{1,10}-?)(\d+)\s*(?:-|–|to)\s*(?:[A-Z]{1,10}-?)?(\d+)\b")
+_RANGE = re.compile(r"\b([A-Z]{1,10}-?)(\d{1,9})\s*(?:-|–|to)\s*(?:[A-Z]{1,10}-?)?(\d{1,9})\b")
 _ID = re.compile(r"\b[A-Z]{1,10}-?\d+\b")
 
 
 # ------------------------------------------------------------------ tests
 
 
-def seen(plan: _Plan, outcome: _Outcome, test: ProjectTest) -> Seen:
+def seen(plan: Plan, outcome: Results, test: ProjectTest) -> Seen:
     """One test, with what the two worlds say of it."""
-    from rcakit.blindness import Run, Seen
-
     name = dotted(test.id)
     runs: dict[str, Run] = {}
     sees: dict[str, None] = {}
     for engine, faulty, sound in outcome.worlds:
-        one, other = outcome.ran[engine, faulty].results, outcome.ran[engine, sound].results
-        if outcome.ran[engine, faulty].broken and not outcome.ran[engine, sound].broken:
-            continue  # the run did not begin: it says nothing about a test
-        run = Run(engine, one.get(name, ""), other.get(name, ""))
+        one, other = outcome.ran[engine, faulty], outcome.ran[engine, sound]
+        if not (one.ended and other.ended) or (one.broken and not other.broken):
+            continue  # a run that did not begin, or did not end, says nothing about a test
+        run = Run(engine, one.results.get(name, ""), other.results.get(name, ""))
         if run.sees:
             sees[faulty] = None
         if run.sees or engine not in runs:
@@ -69,7 +65,7 @@ def seen(plan: _Plan, outcome: _Outcome, test: ProjectTest) -> Seen:
     )
 
 
-def _verdict(name: str, runs: Sequence[object], outcome: _Outcome) -> Verdict:
+def _verdict(name: str, runs: Sequence[object], outcome: Results) -> Verdict:
     results = [ran.results.get(name) for ran in outcome.ran.values()]
     if name in outcome.flaky:
         return "flaky"
@@ -80,7 +76,7 @@ def _verdict(name: str, runs: Sequence[object], outcome: _Outcome) -> Verdict:
     return "blind"
 
 
-def _proved(plan: _Plan, outcome: _Outcome, test: str) -> bool | None:
+def _proved(plan: Plan, outcome: Results, test: str) -> bool | None:
     """The proposed test passes without the fault, and fails with it (with some of them, where there are several)."""
     name = plan.proposed_id(test)
     pairs = [
@@ -94,7 +90,7 @@ def _proved(plan: _Plan, outcome: _Outcome, test: str) -> bool | None:
     return False if (plan.found and told) or any(sound == "failed" for _, sound in told) else None
 
 
-def _why(plan: _Plan, outcome: _Outcome, test: ProjectTest, verdict: Verdict, runs: Sequence[object]) -> str:
+def _why(plan: Plan, outcome: Results, test: ProjectTest, verdict: Verdict, runs: Sequence[object]) -> str:
     if verdict == "sighted":
         engines = sorted(
             {
@@ -125,9 +121,7 @@ def _why(plan: _Plan, outcome: _Outcome, test: ProjectTest, verdict: Verdict, ru
     return f"{why}; the same on {' and '.join(engines)}" if len(engines) > 1 else why
 
 
-def _tells(outcome: _Outcome, engine: str, faulty: str, sound: str, test: ProjectTest) -> bool:
-    from rcakit.blindness import sighted
-
+def _tells(outcome: Results, engine: str, faulty: str, sound: str, test: ProjectTest) -> bool:
     return dotted(test.id) in sighted(outcome.ran[engine, faulty], outcome.ran[engine, sound])
 
 
@@ -164,8 +158,6 @@ def _mentioned(claim: Claim, known: Sequence[str]) -> list[str]:
 def _row(
     accounts: Accounts, found: Sequence[Concern], claim: Claim, mine: Sequence[Seen], others: Sequence[str]
 ) -> Row:
-    from rcakit.blindness import Row
-
     tests = tuple(mine)
     if _expects_failure(claim):
         return Row(

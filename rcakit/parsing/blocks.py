@@ -95,12 +95,14 @@ def _either(branches: list[tuple[str, list[Node], int]]) -> str:
 
 def _branches(fields: Node, scope: Scope) -> list[tuple[str, list[Node], int]]:
     """(condition, statements, line) of IF and every ELSIF; later ones say that the earlier ones did not hold."""
-    found = [(scope.condition(fields["cond"]), fields.get("then_body", []), scope.line(fields))]
+    own = scope.condition(fields["cond"])
+    found = [(own, fields.get("then_body", []), scope.line(fields))]
+    before = f"({own}) IS NOT TRUE"
     for item in fields.get("elsif_list", ()):
         each = item["PLpgSQL_if_elsif"]
-        before = " AND ".join(f"({condition}) IS NOT TRUE" for condition, _, _ in found[:1])
         own = scope.condition(each["cond"])
         found.append((f"{before} AND ({own})", each.get("stmts", []), scope.line(each)))
+        before += f" AND ({own}) IS NOT TRUE"
     return found
 
 

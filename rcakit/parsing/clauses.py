@@ -34,6 +34,8 @@ def of_statement(statement: Statement) -> Clause | None:
 
 def _alter(node: Node) -> Clause | None:
     kind = object_kind(node.get("objectType") or node.get("renameType") or node.get("objtype") or "")
+    if kind in ("column", "constraint"):  # a part is renamed, the clause asks for its relation
+        kind = "table" if kind == "constraint" else object_kind(node["relationType"])
     if node.get("missing_ok") and "relation" in node:
         return _present([(kind, relation_name(node["relation"]), None)])
     if node.get("missing_ok"):
