@@ -21,7 +21,8 @@ OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 report: $(STAMP)
 	@$(BIN)/rcakit demo
 
-# A file stays together, since its tests share what they set up; -n 0 in TESTS shows one test after another.
+# A file stays together, since its tests share what they set up; tests/conftest.py says how many workers there are.
+# -n 0 in TESTS shows one test after another.
 test: lint
 	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(TESTS)
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import signal
+import tempfile
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from rcakit.report.runs import Options
 
 
+RAM_DISK = Path("/dev/shm")  # noqa: S108
+
+
 def pytest_report_header() -> str:
     """The versions a failure depends on; PostgreSQL's is that of the scratch server."""
     try:
@@ -36,6 +40,18 @@ def pytest_report_header() -> str:
     return f"PostgreSQL {postgresql}, Django {django}, Python {platform.python_version()}"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two more than there are processors: much of the time a test waits for a server, a process or a page."""
+    return (os.cpu_count() or 1) + 2
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_libpq_environment() -> Iterator[None]:
     """A developer's own PGHOST, PGSERVICE or PGOPTIONS must not lead a test anywhere."""
@@ -43,6 +59,28 @@ def _no_libpq_environment() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("PG")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Throwaway servers keep their files in memory where there is room: half of what a database costs is its files.
+
+    What tests themselves write stays on the disk, where it can be looked at later.
+    """
+    tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        if _has_room(RAM_DISK):
+            patch.setenv("TMPDIR", str(RAM_DISK))
+            patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+def _has_room(place: Path) -> bool:
+    """Containers often have 64 MB there, or forbid programs, which a server may have to bring along."""
+    if "TMPDIR" in os.environ or not place.is_dir():
+        return False
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize > 4 * 2**30 and not found.f_flag & os.ST_NOEXEC
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +111,11 @@ def connection(conninfo: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ctrl_c() -> None:
-    """A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts."""
+def _signals() -> None:
+    """A shell's background job ignores Ctrl-C, one under nohup a hang-up too, and so would all that a test starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

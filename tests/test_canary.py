@@ -25,6 +25,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rcakit import demo
+from rcakit.scratch import _tmp
 
 pytestmark = pytest.mark.slow
 PASSWORD = "kAnAr1e'@/%:\\<vOgEl"  # noqa: S105
@@ -165,7 +166,7 @@ def command_lines() -> Iterator[bytes]:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     hooks = tmp_path_factory.mktemp("hooks")
     (hooks / "sitecustomize.py").write_text(AUDIT.format(path=str(hooks / "started")))
-    scratch = Path(tempfile.mkdtemp(prefix="rca-canary-", dir="/tmp"))
+    scratch = Path(tempfile.mkdtemp(prefix="rca-canary-", dir=_tmp(None)))
     scratch.chmod(0o755)
     (scratch / "home").mkdir()
     with cluster() as running:

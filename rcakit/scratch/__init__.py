@@ -95,19 +95,19 @@ class Server:
     ) -> Iterator[str]:
         """The name of a new database, dropped on leaving whoever is still connected.
 
-        `template` is copied file by file; `encoding` ("LATIN1", "SQL_ASCII") starts from `template0`.
+        It is a copy of `template`, file by file; `encoding` ("LATIN1", "SQL_ASCII") starts from `template0`.
         Raises ScratchError when PostgreSQL refuses (somebody is connected to the template).
         """
         name = _unique(prefix)
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
             create += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-            if self.major >= 15:
-                create += sql.SQL(" STRATEGY file_copy")
         if encoding is not None:
             create += sql.SQL(" ENCODING {} LOCALE 'C'").format(encoding)
             if template is None:
                 create += sql.SQL(" TEMPLATE template0")
+        if self.major >= 15:
+            create += sql.SQL(" STRATEGY file_copy")
         self._run(create)
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         try:
