@@ -1,6 +1,7 @@
 """What an investigation leaves on disk: findings.json, and as CSV every query with its answer, and the report's long tables.
 
-Rows are written one by one: a million take no more memory than fifty. CSV alone, which everything reads: Parquet needs pyarrow,
+`queries.csv` has them all, one a line. What was answered by rows has files of its own, `E3.sql` and `E3.csv`; an answer of one
+value is in that line: thousands of guards are thousands of such questions. Rows are written one by one: a million take no more memory than fifty. CSV alone, which everything reads: Parquet needs pyarrow,
 55 MB for each installation.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from rcakit.credentials import blanked, blanking
 
 if TYPE_CHECKING:
     from rcakit.case import Case
+    from rcakit.evidence import Evidence
 
 Rows = Sequence[Sequence[object]]
 
@@ -25,6 +28,8 @@ def write(case: Case, directory: Path) -> Path:
     folder = directory / "evidence"
     folder.mkdir(parents=True, exist_ok=True)
     for item in case.evidence:
+        if _one_value(item):
+            continue
         (folder / f"{item.id}.sql").write_text(
             blanked(item.sql).strip() + "\n", encoding="utf-8", errors="backslashreplace"
         )
@@ -38,8 +43,35 @@ def write(case: Case, directory: Path) -> Path:
     return directory
 
 
+def _one_value(item: Evidence) -> bool:
+    return len(item.columns) == 1 and item.row_count == 1
+
+
+def _answer(item: Evidence) -> object:
+    if item.error:
+        return f"refused: {item.error}"
+    return item.rows[0][0] if _one_value(item) else f"{item.row_count} row{'s' * (item.row_count != 1)}"
+
+
 def _tables(case: Case) -> Iterator[tuple[str, Sequence[str], Rows]]:
-    """What the report shows the first rows of, whole: name of the file, columns, rows."""
+    """All queries, and what the report shows the first rows of, whole: name of the file, columns, rows."""
+    yield (
+        "queries",
+        ("id", "name", "answer", "taken at", "seconds", "role", "parameters", "sql"),
+        [
+            (
+                row.id,
+                row.name,
+                _answer(row),
+                row.taken_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+                f"{row.seconds:.3f}",
+                row.role,
+                row.params or "",
+                row.sql.strip(),
+            )
+            for row in case.evidence
+        ],
+    )
     yield (
         "findings",
         ("code", "severity", "object", "message", "hint", "where", "evidence"),

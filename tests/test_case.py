@@ -306,6 +306,25 @@ def test_what_is_saved(shop: Callable[..., Case], tmp_path: Path, monkeypatch: p
         assert list(csv.reader(file)) == [["name", "nothing", "number"], ['Oxford, "old"\né', "", "7"]]
 
 
+def test_every_query_is_a_line_and_an_answer_of_one_value_is_no_file(
+    shop: Callable[..., Case], tmp_path: Path
+) -> None:
+    """A guard is two questions with one value each: thousands of them would be thousands of files."""
+    case = shop()
+    _ = case.query("SELECT 'a\nb' AS x"), case.query("SELECT 1, 2")
+    case.save(tmp_path)
+    with (tmp_path / "evidence" / "queries.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert list(rows) == [item.id for item in case.evidence]
+    assert {id_ for finding in case.findings for id_ in finding.evidence} <= rows.keys()
+    assert [rows[id_]["answer"] for id_ in ("Q1", "Q2")] == ["a\nb", "1 row"]
+    assert all(rows[item.id]["sql"] == item.sql.strip() for item in case.evidence)
+    whole = {item.id for item in case.evidence if item.row_count != 1 or len(item.columns) != 1}
+    kept = {path.stem for path in (tmp_path / "evidence").glob("*.sql")}
+    assert kept == whole
+    assert len(whole) < len(rows)
+
+
 def test_a_directory_given_wins(
     shop: Callable[..., Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

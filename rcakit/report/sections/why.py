@@ -42,14 +42,14 @@ SHOWN = 3
 def evidence(case: Case) -> Html:
     """Names and guards as PostgreSQL sees them, then every query that was asked, with its answer."""
     cited = {id_ for row in case.findings for id_ in row.evidence}
-    said = "Read-only, and all of one moment. Whole answers are in "
+    said = "Read-only, and all of one moment. Every query is a line of "
     groups = _groups(case.evidence)
     used = [group for group in groups if cited & {item.id for item in group} or group[0].name == BY_HAND]
     return join(
         _spellings(case),
         _guards(case),
         tag("h3", "The queries findings rest on"),
-        tag("p", said, code("evidence/"), " beside this page."),
+        tag("p", said, code("evidence/queries.csv"), " beside this page; long answers are files there."),
         *(map(_query, used)),
         _background([group for group in groups if group not in used]),
     )
@@ -127,7 +127,10 @@ def _query(group: list[Evidence]) -> Html:
         "Seconds": lambda item: f"{item.seconds:.3f}",
     }
     style = tables.Style(
-        f"The same as {first.id}, with other words", noun="question", cards=True, source="evidence/"
+        f"The same as {first.id}, with other words",
+        noun="question",
+        cards=True,
+        source="evidence/queries.csv",
     )
     return tables.evidence(first, limit=SHOWN, below=tables.records(others, style, columns))
 
@@ -141,7 +144,8 @@ def _in_a_line(first: Evidence, others: Sequence[Evidence]) -> Html | None:
     shown = [
         join(tag("span", item.id, id=item.id), " ", _words(item, first, 0)) for item in others[: tables.LIMIT]
     ]
-    more = [join(f"{number:,} more in ", code("evidence/"))] if (number := len(others) - len(shown)) else []
+    left = len(others) - len(shown)
+    more = [join(f"{left:,} more in ", code("evidence/queries.csv"))] if left else []
     seconds = sum(item.seconds for item in others)
     instead = Html(replaced.pop())
     said = f"The same answer, in {seconds:.3f} s, came with other words than "
