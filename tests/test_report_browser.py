@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,29 @@ def open_page(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
         context.close()
 
 
+Laid = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def laid_out(browser: Any, pages: dict[str, Path]) -> Iterator[Laid]:
+    """laid_out(kind, size, scheme, media) -> its page, opened once and all unfolded, as that screen or paper has it."""
+    shown: dict[str, Any] = {}
+
+    def one(kind: str, size: str = "desktop", scheme: str = "light", media: str = "screen") -> Any:
+        if kind not in shown:
+            shown[kind] = browser.new_page()
+            shown[kind].goto(pages[kind].as_uri())
+            shown[kind].evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        width, height = SIZES[size]
+        shown[kind].set_viewport_size({"width": width, "height": height})
+        shown[kind].emulate_media(media=media, color_scheme=scheme)
+        return shown[kind]
+
+    yield one
+    for page in shown.values():
+        page.close()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_fetched_and_nothing_runs(open_page: Any, pages: dict[str, Path], kind: str) -> None:
     page, seen = open_page(kind)
@@ -120,8 +143,8 @@ def test_the_policy_would_stop_what_escaping_let_through(open_page: Any) -> None
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_is_as_wide_as_the_screen(open_page: Any, kind: str, size: str) -> None:
-    page, _ = open_page(kind, size)
+def test_the_page_is_as_wide_as_the_screen(laid_out: Laid, kind: str, size: str) -> None:
+    page = laid_out(kind, size)
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
     clipped = page.evaluate(
         "[...document.querySelectorAll('.table:not([tabindex])')].filter(t => t.scrollWidth > t.clientWidth + 1)"
@@ -133,21 +156,19 @@ def test_the_page_is_as_wide_as_the_screen(open_page: Any, kind: str, size: str)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_axe_finds_no_violation(open_page: Any, kind: str, size: str, scheme: str) -> None:
+def test_axe_finds_no_violation(laid_out: Laid, kind: str, size: str, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    page, _ = open_page(kind, size, scheme)
-    found = Axe().run(page)
+    found = Axe().run(laid_out(kind, size, scheme))
     assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["incident", "hostile", "failed"])
-def test_axe_finds_no_violation_on_paper(open_page: Any, kind: str, scheme: str) -> None:
+def test_axe_finds_no_violation_on_paper(laid_out: Laid, kind: str, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    page, _ = open_page(kind, scheme=scheme)
-    page.emulate_media(media="print", color_scheme=scheme)
+    page = laid_out(kind, scheme=scheme, media="print")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert (
