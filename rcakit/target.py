@@ -7,6 +7,7 @@ parameters of a notebook win over them. Relative paths are relative to the file.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -30,6 +31,11 @@ def _variable_name(text: str) -> str:
 def _service_name(text: str) -> str:
     if "=" in text or "://" in text or not text.strip():
         raise ValueError("takes the name of a service of pg_service.conf, not a connection string")
+    return text
+
+
+def _command(text: str) -> str:
+    shlex.split(text)  # raises a ValueError that says what is wrong
     return text
 
 
@@ -69,7 +75,7 @@ class LocalServer(_Settings):
 class OwnTests(_Settings):
     """How the project's own tests are run, where that is not to be found out: `[tests]`."""
 
-    command: str = ""
+    command: Annotated[str, AfterValidator(_command)] = ""
     """In words of a shell, without one; `{python}` is the project's interpreter, `{junit}` where JUnit XML is wanted."""
     timeout: float = Field(default=300, gt=0)
     """Seconds for one run of them."""

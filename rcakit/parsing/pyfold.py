@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from rcakit.parsing.sqlfold import Unknown, Value, sql_literal
 
-__all__ = ["Constant", "Unknown", "fold", "query", "sketch"]
+__all__ = ["Constant", "Unknown", "filled", "fold", "query", "sketch"]
 
 Constant = Value
 Names = Mapping[str, Constant]
@@ -63,7 +63,7 @@ def _outline(node: ast.expr, names: Names) -> str:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _part(left, names) + _part(right, names)
         case ast.BinOp(left=left, op=ast.Mod()):
-            return _filled(_outline(left, names))
+            return filled(_outline(left, names))
         case ast.Call(func=ast.Attribute(value=value, attr="format")):
             parts = string.Formatter().parse(_outline(value, names))
             return "".join(text + (_MADE_UP if field is not None else "") for text, field, _, _ in parts)
@@ -79,8 +79,8 @@ def _part(node: ast.expr, names: Names) -> str:
         return _MADE_UP
 
 
-def _filled(template: str) -> str:
-    """%s, %d and %(name)s replaced."""
+def filled(template: str) -> str:
+    """A text whose %s, %d and %(name)s are replaced by a made-up name. Raises Unknown for any other use of %."""
     if not _simple(template):
         raise Unknown
     pieces, rest = [], template

@@ -16,6 +16,7 @@ from rcakit.facts import Assertion, LooksAt, Remark, Where
 from rcakit.names import parse as parse_name
 from rcakit.parsing.pgparse import Node, parse, shorten, strings, walk
 from rcakit.parsing.presence import SCHEMA_COLUMNS
+from rcakit.parsing.pyfold import Unknown, filled
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 SETUPS = frozenset({"setUp", "setUpTestData", "setUpClass", "setup_method", "setup_class", "asyncSetUp"})
@@ -276,18 +277,11 @@ def asks_catalog(text: str) -> bool:
 
 
 def _filled(text: str) -> str:
-    """The query with its DB-API placeholders replaced by one that PostgreSQL's grammar knows."""
+    """The query with its DB-API placeholders replaced by what PostgreSQL's grammar knows."""
     try:
-        return text % (("$1",) * text.count("%s")) if "%s" in text else text % _Any()
-    except (TypeError, ValueError):
+        return filled(text)
+    except Unknown:
         return text
-
-
-class _Any(dict[str, str]):
-    """Every named placeholder: `%(schema)s`."""
-
-    def __missing__(self, key: str) -> str:
-        return "$1"
 
 
 def _is_catalog_query(node: Node) -> bool:

@@ -64,7 +64,7 @@ def read(project: Path) -> tuple[tuple[CiJob, ...], tuple[Unread, ...]]:
         for name in OTHERS
         if (project / name).is_file()
     ]
-    local = [*_makefile(project), *_tox(project), *_nox(project)]
+    local = list(_local(project, unread))
     jobs: list[CiJob] = []
     for path, reader in _files(project):
         name = path.relative_to(project).as_posix()
@@ -74,11 +74,26 @@ def read(project: Path) -> tuple[tuple[CiJob, ...], tuple[Unread, ...]]:
         elif tree is not None:
             jobs += reader(tree, name, local)
     for name in jenkins.PATHS:
-        if (project / name).is_file():
-            stages, told = jenkins.read((project / name).read_text("utf-8-sig", "replace"), name)
+        if (text := _text(project, name, unread)) is not None:
+            stages, told = jenkins.read(text, name)
             jobs += [_with(job, done, local) for job, done in stages]
             unread += told
     return (*jobs, *local), tuple(unread)
+
+
+def _text(project: Path, name: str, unread: list[Unread]) -> str | None:
+    """What a file of the project holds; None when it is not there or, which is told, cannot be read."""
+    path = project / name
+    try:
+        return path.read_text("utf-8-sig", "replace") if path.is_file() else None
+    except OSError as error:
+        unread.append(_unreadable(name, error))
+        return None
+
+
+def _unreadable(name: str, error: Exception) -> Unread:
+    where = Where(name, getattr(error, "lineno", None))
+    return Unread("ci", f"the file cannot be read: {type(error).__name__}", where, blocking=False)
 
 
 def _tree(path: Path, name: str) -> yaml.MappingNode | Unread | None:
@@ -87,7 +102,9 @@ def _tree(path: Path, name: str) -> yaml.MappingNode | Unread | None:
 
     try:
         tree = yaml.compose(path.read_text("utf-8-sig", "replace"), Loader=yaml.SafeLoader)
-    except (OSError, yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
+        return _unreadable(name, error)
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = Where(name, mark.line + 1 if mark else None)
         return Unread("ci", "the pipeline file is not valid YAML", where, blocking=False)
@@ -224,35 +241,35 @@ def _circle(tree: yaml.Node, path: str, local: Sequence[CiJob]) -> Iterator[CiJo
 # ------------------------------------------------------------------ local runners
 
 
-def _makefile(project: Path) -> Iterator[CiJob]:
+def _local(project: Path, unread: list[Unread]) -> Iterator[CiJob]:
+    makefiles = (name for name in ("Makefile", "makefile", "GNUmakefile") if (project / name).is_file())
+    for name, reader in ((next(makefiles, "Makefile"), _makefile), ("tox.ini", _tox), ("noxfile.py", _nox)):
+        if (text := _text(project, name, unread)) is not None:
+            try:
+                yield from list(reader(text, name))
+            except (configparser.Error, SyntaxError, ValueError, RecursionError) as error:
+                unread.append(_unreadable(name, error))
+
+
+def _makefile(text: str, name: str) -> Iterator[CiJob]:
     """The targets of a Makefile: a line that begins a rule, and the tabbed lines below it."""
-    path = next(
-        (project / name for name in ("Makefile", "makefile", "GNUmakefile") if (project / name).is_file()),
-        None,
-    )
-    if path is None:
-        return
     target, start, recipe = "", 0, list[str]()
-    lines = path.read_text("utf-8", "replace").split("\n")
+    lines = text.split("\n")
     for number, line in enumerate([*lines, "end:"], 1):
         if line.startswith("\t"):
             recipe.append(line[1:].lstrip("@-+"))
         elif ":" in line and not line.startswith((" ", "#", ".")) and ":=" not in line:
             if recipe:
                 yield _with(
-                    CiJob("Makefile", target, Where(path.name, start), local=True),
+                    CiJob("Makefile", target, Where(name, start), local=True),
                     list(commands("\n".join(recipe), start + 1)),
                 )
             target, start, recipe = line.partition(":")[0].strip(), number, []
 
 
-def _tox(project: Path) -> Iterator[CiJob]:
+def _tox(text: str, name: str) -> Iterator[CiJob]:
     parser = configparser.RawConfigParser(strict=False)
-    try:
-        text = (project / "tox.ini").read_text("utf-8", "replace")
-        parser.read_string(text)
-    except (OSError, configparser.Error):
-        return
+    parser.read_string(text)
     lines = text.split("\n")
     for section in parser.sections():
         if section.startswith("testenv") and (script := parser[section].get("commands")):
@@ -265,19 +282,13 @@ def _tox(project: Path) -> Iterator[CiJob]:
                 ),
                 "",
             )
-            job = CiJob(
-                "tox", section.partition(":")[2], Where("tox.ini", line), local=True, settings=setting
-            )
+            job = CiJob("tox", section.partition(":")[2], Where(name, line), local=True, settings=setting)
             yield _with(job, list(commands(script, line)))
 
 
-def _nox(project: Path) -> Iterator[CiJob]:
+def _nox(text: str, name: str) -> Iterator[CiJob]:
     """Functions of noxfile.py under @nox.session, and the words they hand to session.run."""
-    try:
-        tree = ast.parse((project / "noxfile.py").read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return
-    for node in tree.body:
+    for node in ast.parse(text).body:
         if not isinstance(node, ast.FunctionDef) or not any(
             "session" in ast.unparse(each) for each in node.decorator_list
         ):
@@ -291,7 +302,7 @@ def _nox(project: Path) -> Iterator[CiJob]:
             ):
                 words = [str(each.value) for each in call.args if isinstance(each, ast.Constant)]
                 done += commands(" ".join(words), call.lineno)
-        yield _with(CiJob("nox", node.name, Where("noxfile.py", node.lineno), local=True), done)
+        yield _with(CiJob("nox", node.name, Where(name, node.lineno), local=True), done)
 
 
 # ------------------------------------------------------------------ commands of a job

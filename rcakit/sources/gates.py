@@ -30,30 +30,42 @@ _LARGEST = 1_000_000
 
 def read(project: Path) -> tuple[tuple[Gate, ...], tuple[Unread, ...]]:
     """The gates of a project, and that its history could not be read."""
-    there = list(_there(project))
+    unread: list[Unread] = []
+    there = list(_there(project, unread))
     changed = git.versions(project, _COMMANDS)
     piped = git.versions(project, *_PIPELINES)
-    unread = tuple(dict.fromkeys(each for each in (changed, piped) if isinstance(each, Unread)))
+    unread += [each for each in (changed, piped) if isinstance(each, Unread)]
     deleted = list(_deleted(changed, there)) if isinstance(changed, tuple) else []
     names = {*OWN, *(gate.name for gate in (*there, *deleted))}
-    piped_now = [*_piped(project, names), *_commented(project, names)]
+    piped_now = [*_piped(project, names), *_commented(project, names, unread)]
     settled = {gate.name for gate in (*piped_now, *deleted)}
     left = list(_left(piped, names - settled)) if isinstance(piped, tuple) else []
-    return (*there, *piped_now, *deleted, *left), unread
+    return (*there, *piped_now, *deleted, *left), tuple(dict.fromkeys(unread))
+
+
+def _bytes(path: Path, project: Path, unread: list[Unread]) -> tuple[str, bytes]:
+    """(a file's name in the project, what it holds); nothing when it cannot be read, which is told."""
+    name = path.relative_to(project).as_posix()
+    try:
+        return name, path.read_bytes()
+    except OSError as error:
+        reason = f"the file cannot be read: {type(error).__name__}"
+        unread.append(Unread("ci", reason, Where(name), blocking=False))
+        return name, b""
 
 
 # ------------------------------------------------------------------ the project's own commands
 
 
-def _there(project: Path) -> Iterator[Gate]:
+def _there(project: Path, unread: list[Unread]) -> Iterator[Gate]:
     for folder, folders, names in os.walk(project):
         folders[:] = sorted(each for each in folders if each not in SKIPPED and not each.startswith("."))
         if folder.endswith(os.path.join("management", "commands")):
             for name in sorted(names):
                 path = Path(folder, name)
                 if path.suffix == ".py" and path.is_file() and path.stat().st_size <= _LARGEST:
-                    where = path.relative_to(project).as_posix()
-                    if is_check(where, path.read_bytes()):
+                    where, source = _bytes(path, project, unread)
+                    if is_check(where, source):
                         yield Gate(path.stem, "there", Where(where))
 
 
@@ -105,13 +117,13 @@ def _piped(project: Path, names: set[str]) -> Iterator[Gate]:
                 yield Gate(call.name, "there" if job.local else runs, call.where, call.skipped)
 
 
-def _commented(project: Path, names: set[str]) -> Iterator[Gate]:
+def _commented(project: Path, names: set[str], unread: list[Unread]) -> Iterator[Gate]:
     for path in sorted(_files(project)):
-        for number, line in enumerate(path.read_text("utf-8", "replace").split("\n"), 1):
+        file, text = _bytes(path, project, unread)
+        for number, line in enumerate(text.decode(errors="replace").split("\n"), 1):
             for name in _calls(_uncommented(line)):
                 if name in names:
-                    where = Where(path.relative_to(project).as_posix(), number)
-                    yield Gate(name, "skipped", where, "commented out")
+                    yield Gate(name, "skipped", Where(file, number), "commented out")
 
 
 def _files(project: Path) -> Iterator[Path]:

@@ -38,6 +38,7 @@ _HARMLESS = (
 _DIFF = ("--raw", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all")
 _FORMAT = "--format=tformat:%H %ct %s"
 _ABSENT = "0" * 40
+_LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +275,13 @@ def _changes(answer: bytes) -> Iterator[_Change]:
         elif text:
             header, _, rest = text.partition(b" ")
             seconds, _, title = rest.partition(b" ")
-            identity, at = header.decode(), datetime.fromtimestamp(int(seconds), UTC)
+            identity, at = header.decode(), _moment(int(seconds))
             subject = title.decode(errors="replace")
+
+
+def _moment(seconds: int) -> datetime:
+    """A commit's date; anybody may give a commit one that no calendar has, and it counts as the last that has one."""
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST), UTC)
 
 
 def _by_path(changes: Iterable[_Change]) -> dict[str, list[_Change]]:
@@ -342,6 +348,8 @@ def _git(
         )
     except FileNotFoundError:
         raise _Refused("git is not installed") from None
+    except OSError as error:  # a project may have more files than a command line may have words
+        raise _Refused(f"git could not be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise _Refused(f"git did not answer within {TIMEOUT_S} seconds") from None
     if done.returncode and not may_fail:

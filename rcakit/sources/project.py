@@ -54,7 +54,7 @@ def _set_by(manage: Path) -> str | None:
     """The settings module `manage.py` asks for; an assignment wins over `setdefault`."""
     try:
         tree = ast.parse(manage.read_bytes())
-    except (SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         place = f"{manage}:{line}" if line else str(manage)
         raise ProjectError(

@@ -14,7 +14,6 @@ import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rcakit.errors import ProjectError
 from rcakit.facts import Remark, Suite, Unread, Where
@@ -58,7 +57,12 @@ def _pytest(project: Path, settings: str | None, unread: list[Unread]) -> Suite 
     if options is None and not (project / "conftest.py").is_file():
         return None
     source, given = options or ("conftest.py", {})
-    words = shlex.split(given.get("addopts", ""), comments=False)
+    try:
+        words = shlex.split(given.get("addopts", ""), comments=False)
+    except ValueError:
+        reason = "the options that pytest is given cannot be split into words: a quotation has no end"
+        unread.append(Unread("tests", reason, _line(project, source, "addopts"), blocking=False))
+        words = []
     where = _line(project, source, VARIABLE) if VARIABLE in given else Where(source)
     named = next((word.partition("=")[2] for word in words if word.startswith("--ds=")), "")
     module = named or given.get(VARIABLE, "")
@@ -97,9 +101,11 @@ def pytest_options(project: Path) -> tuple[str, Mapping[str, str]] | None:
     for name, section in _INI[:2]:
         if (project / name).is_file():
             return name, _section(project / name, section) or {}
-    table = _toml(project / "pyproject.toml").get("tool", {}).get("pytest", {})
-    if "ini_options" in table:
-        return "pyproject.toml", {key: _joined(value) for key, value in table["ini_options"].items()}
+    table: object = _toml(project / "pyproject.toml")
+    for name in ("tool", "pytest", "ini_options"):
+        table = table.get(name) if isinstance(table, dict) else None
+    if isinstance(table, dict):
+        return "pyproject.toml", {key: _joined(value) for key, value in table.items()}
     for name, section in _INI[2:]:
         if (found := _section(project / name, section)) is not None:
             return name, found
@@ -120,7 +126,7 @@ def _section(path: Path, section: str) -> Mapping[str, str] | None:
     return dict(parser[section]) if parser.has_section(section) else None
 
 
-def _toml(path: Path) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+def _toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -251,7 +257,7 @@ def _of_url(made: Built) -> str:
     """`dj_database_url.config(default=..)`, `env.db(..)`: by the scheme of the address that is given."""
     for value in (made.get("default"), *made.args):
         if isinstance(value, str) and "://" in value:
-            return _SCHEMES.get(urlsplit(value).scheme, "")
+            return _SCHEMES.get(value.partition("://")[0].lower(), "")
     return ""
 
 
