@@ -265,6 +265,13 @@ def test_a_lost_connection_is_said_so(connection: psycopg.Connection, recorder: 
         recorder.attempt("gone", "select 1")
 
 
+def test_what_libpq_guesses_is_not_repeated() -> None:
+    said = "server closed the connection unexpectedly\n\tThis probably means\n\tthis and that.\n"
+    assert evidence.reason(psycopg.OperationalError(said)) == "server closed the connection unexpectedly"
+    assert evidence.reason(psycopg.OperationalError("one\ntwo")) == "one two"
+    assert evidence.reason(psycopg.OperationalError("\tguess")) == "guess"
+
+
 # ------------------------------------------------------------------ getting in
 
 

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from rcakit.names import visible
 from rcakit.report import render, sections, tables
-from rcakit.report.html import Html, chip, code, esc, lines, pre, tag
+from rcakit.report.html import Html, chip, code, esc, lines, pre, spoken, tag
 from rcakit.report.render import Failure
 from rcakit.report.sections import common
 from rcakit.report.tables import Style
@@ -486,6 +486,11 @@ def test_a_banner_speaks_in_sentences(text: str, markup: str) -> None:
     assert f"<p>{markup}</p>" in page
 
 
+def test_code_in_a_sentence() -> None:
+    assert spoken("see `x < 1`, then `y`").text == "see <code>x &lt; 1</code>, then <code>y</code>"
+    assert spoken("one ` alone").text == "one ` alone"
+
+
 def test_what_a_data_frame_brings_along_is_not_read_as_text() -> None:
     frame = pd.DataFrame({"name": ["venues"]})._repr_html_()
     assert "<style" in frame
@@ -508,6 +513,16 @@ def test_a_run_that_made_no_part_says_so_and_of_which_target_it_is() -> None:
     assert "What to do: Start it." in text
     assert "depot · INC-42 · 2026-02-05 09:30:00 UTC" in text
     assert page.count("class=left>") == 15
+    assert "<nav" not in page, "it would lead to nothing"
+
+
+def test_what_stands_on_top_of_the_page_is_not_said_again() -> None:
+    error = new_output("error", ename="E", evalue="no such file\nmore", traceback=["at boom()"])
+    nb = new_notebook(cells=[new_markdown_cell("# ?"), new_code_cell("boom()", outputs=[error])])
+    page = render.page(nb, failure=Failure("failed", "E: no such file"))
+    assert page.count("E: no such file") == 1
+    assert "<summary>Traceback</summary><pre>at boom()" in page
+    assert "<summary>E: no such file</summary>" in render.page(nb, failure=Failure("failed", "another"))
 
 
 def test_the_banner_leads_to_where_the_run_ended() -> None:

@@ -91,8 +91,10 @@ def test_the_limit_of_the_whole_run_stops_what_cells_by_themselves_do_not_reach(
     rcakit: Run, tmp_path: Path
 ) -> None:
     path = notebook(tmp_path / "in.ipynb", "1", "import threading; threading.Event().wait()", "'never'")
-    page = left(rcakit("run", path, "--timeout", "5", "--out", tmp_path / "out"), "timeout")
+    done = rcakit("run", path, "--timeout", "5", "--out", tmp_path / "out")
+    page = left(done, "timeout")
     assert "The notebook was stopped after 5 seconds, the limit for a whole run" in page
+    assert "-> `rcakit run` takes other limits: --timeout for the run" in done.err
     assert "Not run: Part 3." in page
 
 

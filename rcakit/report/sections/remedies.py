@@ -5,6 +5,7 @@ Rehearsing runs the project's code on a throwaway server; a case is rehearsed on
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -13,7 +14,7 @@ from rcakit import rehearsal as rehearsals
 from rcakit import remedy
 from rcakit.errors import Refused
 from rcakit.report import tables
-from rcakit.report.html import Html, chip, code, details, join, pre, source, spoken, tag
+from rcakit.report.html import Html, between, breakable, chip, code, details, join, pre, source, spoken, tag
 from rcakit.report.sections import common
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rcakit.rehearsal import Proof, Rehearsal
     from rcakit.remedy import Repair, Statement
 
+LONG = 160
+"""Characters of what was found before or after that stand in a table."""
 USUAL = "advised"
 """The repair people usually advise: rehearsed beside the chosen one."""
 _LOUD = (
@@ -99,8 +102,9 @@ def verdict(case: Case, option: str = "A") -> Html:
         tried = _rehearsed(case, option)
     except Refused as refused:
         return common.nothing(f"Nothing was rehearsed: {refused.what}.")
-    words = [f"Option {key} {_summary(each)}." for key, each in tried.items()]
-    return tag("p", tag("b", " ".join(words)))
+    who = {USUAL: "What people usually advise"}
+    words = [f"{who.get(key, f'Option {key}')} {_counted(each)}." for key, each in tried.items()]
+    return tag("p", " ".join(words), class_="answer")
 
 
 def _rehearsed(case: Case, option: str) -> dict[str, Rehearsal]:
@@ -112,6 +116,12 @@ def _rehearsed(case: Case, option: str) -> dict[str, Rehearsal]:
             for key, repair in repairs.items():
                 tried[key] = rehearsals.rehearse(here, repair)
     return {key: tried[key] for key in dict.fromkeys((option, USUAL))}
+
+
+def _counted(each: Rehearsal) -> str:
+    if each.verdict == "passed":
+        return f"passes all of its {len(each.proofs)} proofs and leaves nothing behind"
+    return f"fails {len(each.failed)} of its {len(each.proofs)}" if each.failed else "leaves something behind"
 
 
 def _summary(each: Rehearsal) -> str:
@@ -148,11 +158,25 @@ def _left(rows: Sequence[str]) -> Html:
 
 
 def _proofs(caption: str, rows: Sequence[Proof]) -> Html:
+    """One line for all objects of which a check says the same."""
+    alike: dict[tuple[object, ...], list[Proof]] = defaultdict(list)
+    for row in rows:
+        alike[row.check, row.before, row.after, row.passed].append(row)
     columns = {
-        "Object": lambda row: code(row.object),
-        "Check": lambda row: row.check,
-        "Before": lambda row: row.before or "–",
-        "After": lambda row: row.after or "–",
-        "Result": lambda row: chip("good", "passed") if row.passed else chip("error", "failed"),
+        "Object": lambda group: join(*between([code(row.object) for row in group], ", ")),
+        "Check": lambda group: group[0].check,
+        "Before": lambda group: _told(group[0].before),
+        "After": lambda group: _told(group[0].after),
+        "Result": lambda group: chip("good", "passed") if group[0].passed else chip("error", "failed"),
     }
-    return tables.records(rows, tables.Style(caption, noun="proof", limit=None, cards=True), columns)
+    style = tables.Style(
+        f"{caption}: {common.plural(len(rows), 'proof')}", noun="line", limit=None, cards=True
+    )
+    return tables.records(alike.values(), style, columns)
+
+
+def _told(text: str) -> Html:
+    """What was there; a long list is folded behind its beginning."""
+    if len(text) <= LONG:
+        return breakable(text or "–")
+    return details(join(breakable(text[:LONG].rsplit(" ", 1)[0]), " …"), breakable(text))
