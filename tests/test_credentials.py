@@ -133,3 +133,13 @@ def test_a_simple_word_or_a_place_is_no_secret(environ: dict[str, str]) -> None:
         credentials.blanked("postgres x 123456 ADMIN Long7Path", environ)
         == "postgres x 123456 ADMIN Long7Path"
     )
+
+
+def test_all_that_a_document_may_hold_is_looked_through() -> None:
+    clean = credentials.blanking({"PGPASSWORD": "S3cret-pw"})
+    assert clean({"by S3cret%2Dpw": ("a S3cret-pw", ["S3cret_pw", 7]), "n": None}) == {
+        "by ***": ["a ***", ["***", 7]],
+        "n": None,
+    }
+    rows = ("S3cret-pw",)
+    assert credentials.blanking({})(rows) is rows, "nothing is copied where nothing is known"

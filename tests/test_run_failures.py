@@ -217,6 +217,18 @@ def test_a_role_without_rights(
     assert "GRANT CONNECT" in page
 
 
+def test_a_database_that_is_empty(
+    rcakit: Run, tmp_path: Path, project: Path, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no failure of the run, and it is not clean."""
+    monkeypatch.setenv(DSN, conninfo)
+    arguments = ("-p", f"project={project}", "-p", f"dsn_env={DSN}", "--out", tmp_path / "out")
+    page = left(rcakit("run", "10_incident_report", *arguments), "could-not-check")
+    assert "is in this database: it is empty." in page
+    assert "has no history of migrations" in page
+    assert "class=banner" not in page
+
+
 # ------------------------------------------------------------------ the disk
 
 
