@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -22,6 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 from rcakit.report.engine import Engine, kernel_dirs, sweep
 
 papermill_engines.register("rcakit", Engine)
+ROOT = Path(__file__).parent.parent
 
 
 def notebook(path: Path, *cells: str) -> Path:
@@ -190,3 +192,32 @@ def test_kernels_are_looked_for_where_jupyter_does(
     if own:
         monkeypatch.setenv("IPYTHONDIR", str(tmp_path / own))
     assert kernel_dirs() == KernelSpecManager().kernel_dirs
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """An environment in which rcakit's entry point is found, as it is where rcakit is installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (entry,) = project["entry-points"]["papermill.engine"].items()
+    place = tmp_path / "site" / "rcakit-0.dist-info"
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text("Metadata-Version: 2.1\nName: rcakit\nVersion: 0\n")
+    (place / "entry_points.txt").write_text("[papermill.engine]\n{} = {}\n".format(*entry))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(place.parent), str(ROOT)))}
+
+
+@pytest.mark.parametrize("first", ["rcakit.report.engine", "papermill"])
+def test_the_entry_point_is_loaded_whatever_is_imported_first(first: str, installed: dict[str, str]) -> None:
+    asked = "papermill.engines.papermill_engines.get_engine('rcakit').__module__"
+    code = f"import {first}, papermill.engines; print({asked})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=installed, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("rcakit.report.entry", 0), done.stderr
+
+
+def test_papermills_own_command_runs_the_engine(tmp_path: Path, installed: dict[str, str]) -> None:
+    notebook(tmp_path / "in.ipynb", "1 + 1")
+    command = [sys.executable, "-m", "papermill", "--engine", "rcakit", "in.ipynb", "out.ipynb"]
+    subprocess.run(command, cwd=tmp_path, env=installed, check=True, capture_output=True)
+    assert after(tmp_path).metadata.rcakit.status == "ok"

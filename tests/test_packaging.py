@@ -138,7 +138,7 @@ def test_the_wheel_names_its_command_and_its_notebook_engine(wheel: zipfile.ZipF
     (name,) = (name for name in wheel.namelist() if name.endswith("/entry_points.txt"))
     lines = wheel.read(name).decode().splitlines()
     assert "rcakit = rcakit.cli:main" in lines
-    assert "rcakit = rcakit.report.engine:Engine" in lines
+    assert "rcakit = rcakit.report.entry:Engine" in lines
 
 
 def test_the_changelog_names_the_version_or_what_is_not_released() -> None:
