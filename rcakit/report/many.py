@@ -66,6 +66,8 @@ class _Crew:
         self._template = template
         self._size = size
         self._busy: dict[Connection, tuple[Job, ForkProcess]] = {}
+        self._done: list[ForkProcess] = []
+        """They have handed over what they made: their own end need not be waited for by the next."""
 
     def work(self, jobs: Sequence[Job]) -> Iterator[Ended]:
         waiting = list(reversed(jobs))
@@ -79,7 +81,7 @@ class _Crew:
             finally:
                 for _, process in self._busy.values():
                     process.terminate()
-                for _, process in self._busy.values():
+                for process in (*self._done, *(process for _, process in self._busy.values())):
                     process.join()
 
     def _begin(self, job: Job) -> None:
@@ -109,7 +111,7 @@ class _Crew:
                 hint="its traceback is above; what it had written is in no report",
             )
         pipe.close()
-        process.join()
+        self._done.append(process)
         return job, made
 
 
