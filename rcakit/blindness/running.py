@@ -28,6 +28,7 @@ from rcakit.facts import Suite
 from rcakit.replay.environment import environment
 from rcakit.scratch import SUPERUSER, Server
 from rcakit.sources import django_live
+from rcakit.sources.process import end
 from rcakit.sources.suite_settings import pytest_options
 from rcakit.undo.copies import write
 
@@ -134,7 +135,7 @@ class Runner:
             except subprocess.TimeoutExpired:
                 return Ran(problem=f"the tests did not end within {self.timeout:g} seconds", ended=False)
             finally:
-                django_live.end(process)
+                end(process)
         results = read_junit(report)
         if not results:
             return Ran(problem=f"the test command ended with code {code} and no result{_reason(said)}")

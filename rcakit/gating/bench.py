@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from rcakit.gating.faults import Fault
 from rcakit.remedy import Repair
 from rcakit.replay.environment import environment
 from rcakit.scratch import SUPERUSER, Server
-from rcakit.sources import django_live
+from rcakit.sources import django_live, process
 from rcakit.sources.project import settings_module
 from rcakit.target import load
 from rcakit.undo.copies import copied, write
@@ -164,22 +163,12 @@ class Bench:
         python = django_live.find_python(self.case.project, self.case.target.interpreter)
         env = environment(self.server) | {"DJANGO_SETTINGS_MODULE": _OVERLAY}
         try:
-            done = subprocess.run(
-                [python, "manage.py", *words],
-                cwd=copy,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # the project's own words, which may hold secrets
-                timeout=_PATIENCE_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
+            return process.answer([python, "manage.py", *words], copy, env, _PATIENCE_S)
+        except TimeoutError:
             raise ProjectError(
-                f"manage.py {words[0]} could not be run in a copy of the project: {type(error).__name__}",
+                f"manage.py {words[0]} did not end within {_PATIENCE_S} seconds in a copy of the project",
                 hint="see that it runs with that interpreter (--python)",
             ) from None
-        return done.returncode, done.stdout
 
     def _check(self, copy: Path, dbname: str) -> Look:
         case = self.case_of(copy, dbname)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from rcakit.errors import ProjectError
 from rcakit.replay.environment import environment
 from rcakit.scratch import SUPERUSER, Server
-from rcakit.sources import django_live
+from rcakit.sources import django_live, process
 from rcakit.sources.project import settings_module
 
 SCRIPT = Path(django_live.__file__).with_name("django_round_trip.py")
@@ -46,24 +45,15 @@ def ask(
     order = {"host": str(server.socket), "port": "5432", "user": SUPERUSER, "database": dbname}
     command = [interpreter, str(SCRIPT), module, json.dumps({**order, "models": list(labels)})]
     try:
-        done = subprocess.run(
-            command,
-            cwd=project,
-            env=environment(server),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # the project's own words, which may hold secrets
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        code, said = process.answer(command, project, environment(server), _PATIENCE_S)
+    except TimeoutError:
         raise ProjectError(
-            f"the project could not be asked on the copy: {type(error).__name__}",
+            f"the project could not be asked on the copy: it did not answer within {_PATIENCE_S} seconds",
             hint="see that `manage.py check` passes with that interpreter",
         ) from None
-    lines = django_live.told(done.stdout)
+    lines = django_live.told(said)
     if not lines or lines[-1]["kind"] != "end":
-        raise django_live.silent(interpreter, done.returncode)
+        raise django_live.silent(interpreter, code)
     for line in lines:
         if line.get("stage") == "elsewhere":
             raise ProjectError(

@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 from rcakit.errors import ProjectError
 from rcakit.replay.environment import environment
 from rcakit.scratch import Server
-from rcakit.sources import django_live
+from rcakit.sources import django_live, process
 
 REPLAYER = Path(django_live.__file__).with_name("django_replayer.py")
 
@@ -84,23 +84,5 @@ class Child:
 @contextmanager
 def started(command: list[str], project: Path, server: Server, timeout: float) -> Iterator[Child]:
     """The process group is gone afterwards, whatever happens."""
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=project,
-            env=environment(server),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # the project's own words, which may hold secrets
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ProjectError(
-            f"the Python interpreter {command[0]} could not be started: {error.strerror}",
-            hint="name a working interpreter with --python",
-        ) from error
-    try:
-        yield Child(process, command, timeout)
-    finally:
-        django_live.end(process)
-        cast(IO[bytes], process.stdin).close()
+    with process.started(command, project, environment(server), stdin=subprocess.PIPE) as child:
+        yield Child(child, command, timeout)

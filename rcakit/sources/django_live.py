@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from typing import Any
 from rcakit.credentials import blanked, withheld
 from rcakit.errors import ProjectError
 from rcakit.facts import Declared, Field, Migration, Model, ModelIndex, Operation, Unread, Where
-from rcakit.sources import django_static
+from rcakit.sources import django_static, process
 from rcakit.sources.project import settings_module
 
 PROBE = Path(__file__).with_name("django_probe.py")
@@ -94,44 +92,13 @@ def _holds_rcakit(part: str) -> bool:
 
 
 def _run(command: list[str], project: Path, timeout: float) -> tuple[int, bytes]:
-    """Exit code and standard output; the whole process group is gone afterwards, whatever happens."""
     try:
-        process = subprocess.Popen(
-            command,
-            cwd=project,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # the project's own words, which may hold secrets
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ProjectError(
-            f"the Python interpreter {command[0]} could not be started: {error.strerror}",
-            hint="name a working interpreter with --python",
-        ) from error
-    try:
-        answer, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
+        return process.answer(command, project, environment(), timeout)
+    except TimeoutError:
         raise ProjectError(
             f"the project in {project} was not read within {timeout:g} seconds; its process was ended",
             hint="see what its settings or AppConfig.ready() wait for, or read it without running it (static)",
         ) from None
-    finally:
-        end(process)
-    return process.returncode, answer
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and its whole group, and wait for it."""
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError):  # it and all its children have ended by themselves
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()
-    if process.stdout:
-        process.stdout.close()
 
 
 def told(answer: bytes) -> list[Line]:
