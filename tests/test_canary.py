@@ -585,3 +585,37 @@ def test_results_that_say_it(guarded: Guarded, project: Path, tmp_path: Path) ->
     done = guarded.run("audit-tests", "--format", "json", cwd=project)
     assert done.code in (1, 2)
     assert guarded.left(tmp_path / "reports") == []
+
+
+WAITS = """\
+import os
+print({leak!r}, flush=True)
+os.write(os.open({ready!r}, os.O_RDWR), b".")
+open({hold!r}).read()
+"""
+
+
+def test_a_killed_audit_leaves_neither_copies_nor_what_tests_said(guarded: Guarded, project: Path) -> None:
+    """Its tests are under way; the throwaway server's keeper removes what lies in its directory."""
+    ready, hold = project / "ready", project / "hold"
+    os.mkfifo(ready)
+    os.mkfifo(hold)
+    text = WAITS.format(leak=PASSWORD, ready=str(ready), hold=str(hold))
+    (project / "project/leak.py").write_text(text)
+    with (project / "rcakit.toml").open("a") as file:
+        file.write('\n[tests]\ncommand = "{python} leak.py {junit}"\n')
+    descriptor = os.open(hold, os.O_RDWR)  # the tests wait until nobody writes
+    try:
+        process = guarded.begin("audit-tests", cwd=project)
+        with ready.open("rb", 0) as pipe:
+            pipe.read(1)
+        assert list(guarded.scratch.glob("*/worlds-*/world-*/manage.py"))
+        assert any(holds(path.read_bytes()) for path in guarded.scratch.glob("*/junit-*/output"))
+        process.kill()
+        assert guarded.finished(process).code == -9
+        until = time.monotonic() + 60
+        while {path.name for path in guarded.scratch.iterdir()} != {"home"}:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        os.close(descriptor)
