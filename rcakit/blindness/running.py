@@ -152,6 +152,7 @@ class Runner:
             names_settings = "--ds" in given.get("addopts", "") or "DJANGO_SETTINGS_MODULE" in given
             return [
                 *(python, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+                "--tb=native",  # nobody reads how it came to a failure: not to look up each line's source is quicker
                 *(f"--junitxml={report}", "-o", "junit_family=xunit1"),
                 *(("--ds", OVERLAY, "--create-db") if names_settings else ()),
             ]
