@@ -225,9 +225,7 @@ def session(conninfo: str, *, run: str, timeout_s: float = 30) -> Iterator[Recor
     ConnectionFailed without a secret in it, neither in its text nor in the errors it was made from.
     """
     with closing(connect(conninfo, run=run)) as connection:
-        for type_name in ("int2[]", "int4[]", "oid[]", "name[]", "text[]"):
-            info = connection.adapters.types[type_name.removesuffix("[]")]
-            connection.adapters.register_loader(info.array_oid, TupleLoader)
+        load_tuples(connection)
         recorder = Recorder(connection)
         if recorder._lenient:
             for type_name in ("text", "name", "varchar", "bpchar"):
@@ -313,6 +311,12 @@ class TupleLoader(Loader):
         if (known := self._seen.get(key)) is None:
             known = self._seen[key] = tuple(self._array.load(key))
         return known
+
+
+def load_tuples(connection: psycopg.Connection[Any]) -> None:
+    """Let the arrays of this session's answers come in as tuples."""
+    for name in ("int2", "int4", "oid", "name", "text"):
+        connection.adapters.register_loader(connection.adapters.types[name].array_oid, TupleLoader)
 
 
 class Damaged(str):

@@ -35,7 +35,8 @@ def observed(*grantees: str, sql: str = "") -> Accounts:
     """A database with rights for these roles, whose only migration runs that SQL."""
     grants = tuple(Grant("relation", 1000, grantee, ("SELECT",)) for grantee in grantees)
     goods = replace(catalog(Name("public", "goods")), grants=grants)
-    return accounts(goods, [], [Migration("shop", "0001_initial", None, (Operation("RunSQL", sql=(sql,)),))])
+    migration = Migration("shop", "0001_initial", None, (Operation("RunSQL", sql=(sql,)),))
+    return replace(accounts(goods, [], [migration]), observed=goods)
 
 
 def world(directory: Path, sql: str, *grantees: str) -> World:

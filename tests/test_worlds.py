@@ -283,3 +283,16 @@ def test_a_stand_in_brings_what_moves_along(
     assert {each.name for each in made.constraints_of[found.oid]} == {"venues_pkey", "venues_name_key"}
     assert {each.name for each in made.indexes_of[found.oid]} == {"venues_pkey", "venues_name_key", "by_m"}
     assert made.find(Name("adm", "venues_id_seq")) is not None
+
+
+def test_what_the_migration_makes_itself_is_not_made_before_it(
+    venues: psycopg.Connection, server: Server, conninfo: str
+) -> None:
+    """Else its own CREATE would fail in every state, also in the one that it worked in."""
+    with server.role("own") as role:
+        venues.execute(f"GRANT SELECT ON venues TO {role}")
+        condition = "to_regclass('public.venues') IS NOT NULL"
+        made = table(server, conninfo, f"CREATE SCHEMA adm; CREATE ROLE {role}_2", move(condition))
+        assert by_world(made)["plain name"].outcome == "moves"
+        made = table(server, conninfo, "CREATE SCHEMA IF NOT EXISTS adm", move(condition))
+        assert by_world(made)["plain name"].outcome == "moves"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -25,14 +25,11 @@ from rcakit import replay
 from rcakit.causes import AGREED, Cause, symptoms
 from rcakit.counterfactual.matrix import Matrix, Trial, describe
 from rcakit.counterfactual.search import smallest
-from rcakit.errors import SqlError
 from rcakit.facts import Accounts, Finding
 from rcakit.intent import meant
 from rcakit.ledger import Ledger, Step
 from rcakit.names import Name, spelling
-from rcakit.parsing.pgparse import parse
-from rcakit.parsing.plpgsql import effects as sql_effects
-from rcakit.parsing.plpgsql import guards
+from rcakit.parsing.plpgsql import made_plainly
 from rcakit.scratch import Server, roles
 from rcakit.undo import Undo, apply, undo_of, why_not
 from rcakit.undo.copies import copied
@@ -155,7 +152,7 @@ class World:
     def _made(self, kind: str) -> set[str]:
         migrations = self.accounts.declared.migrations
         texts = (text for each in migrations for operation in each.operations for text in operation.sql)
-        return {name for text in texts for made, name in _made_plainly(text) if made == kind}
+        return {name for text in texts for made, name in made_plainly(text) if made == kind}
 
 
 def prove(
@@ -332,18 +329,6 @@ def _judge(suspects: Sequence[Suspect], undos: Sequence[Undo], ledger: Ledger) -
         silent=tuple(step.migration for step in ledger.silent()),
         seconds=ledger.seconds,
     )
-
-
-def _made_plainly(text: str) -> Iterator[tuple[str, str]]:
-    """("schema" or "role", its name) of those that a text makes without asking whether they are there."""
-    found, _ = guards(text, migration="")
-    asked = {effect.result for guard in found if guard.negated for effect in guard.effects}
-    with suppress(SqlError):  # whoever reads the guards of the migrations reports it
-        for effect in sql_effects(text):
-            made = (effect.kind, effect.object) == ("create", "schema")
-            if made and effect.result is not None and effect.result not in asked:
-                yield "schema", effect.result.name
-        yield from (("role", each.node["role"]) for each in parse(text) if each.kind == "CreateRoleStmt")
 
 
 def _suspects(accounts: Accounts, findings: Sequence[Finding]) -> Iterator[Suspect]:

@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 
 from rcakit import facts
-from rcakit.evidence import Params, Recorder, TupleLoader, query
+from rcakit.evidence import Params, Recorder, load_tuples, query
 from rcakit.facts import Catalog, Server
 from rcakit.ledger.diff import Change, diff
 from rcakit.ledger.others import OTHERS, Other, others_changed
@@ -205,9 +205,7 @@ class Tracker:
     def __init__(self, connection: psycopg.Connection[Any], server: Server) -> None:
         self.server = server
         self._connection = connection
-        for name in ("int2[]", "int4[]", "oid[]", "name[]", "text[]"):
-            info = connection.adapters.types[name.removesuffix("[]")]
-            connection.adapters.register_loader(info.array_oid, TupleLoader)
+        load_tuples(connection)
         connection.prepare_threshold = (
             0  # the same few queries at every look: planning them costs more than running
         )

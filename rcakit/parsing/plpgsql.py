@@ -11,6 +11,7 @@ https://www.postgresql.org/docs/current/plpgsql-control-structures.html
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from rcakit.errors import SqlError
 from rcakit.facts import Effect, Guard, Unread, Where
@@ -62,6 +63,21 @@ def effects(sql: str) -> tuple[Effect, ...]:
             continue
         found.extend(reading.effects)
     return tuple(found)
+
+
+def made_plainly(sql: str) -> Iterator[tuple[str, str]]:
+    """("schema" or "role", its name) of those that a text makes without asking whether they are there.
+
+    None for a text that cannot be parsed: `guards` says so.
+    """
+    found, _ = guards(sql, migration="")
+    asked = {effect.result for guard in found if guard.negated for effect in guard.effects}
+    with suppress(SqlError):
+        for effect in effects(sql):
+            made = (effect.kind, effect.object) == ("create", "schema")
+            if made and effect.result is not None and effect.result not in asked:
+                yield "schema", effect.result.name
+        yield from (("role", each.node["role"]) for each in parse(sql) if each.kind == "CreateRoleStmt")
 
 
 def _read(statement: Statement, calls: list[tuple[str, list[str | None]]], reading: Reading) -> None:
