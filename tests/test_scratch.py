@@ -241,10 +241,30 @@ def test_a_forked_child_that_stays_does_not_keep_the_server() -> None:
 def test_a_keeper_told_to_end_takes_the_server_along() -> None:
     with scratch.server() as running:
         postmaster = int((running.data / "postmaster.pid").read_text().split()[0])
-        keeper = int(Path(f"/proc/{postmaster}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(keeper, signal.SIGTERM)
+        os.kill(_parent(postmaster), signal.SIGTERM)
     assert not running.socket.exists()
     assert not _alive(postmaster)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the keeper in /proc")
+def test_the_server_of_a_background_job_hears_that_it_shall_end() -> None:
+    """A script's background job ignores SIGQUIT; a server that ignored it while it starts would be killed a minute later."""
+    with owner(preexec_fn=lambda: signal.signal(signal.SIGQUIT, signal.SIG_IGN)) as held:
+        assert _ignored(held.process.pid) & {signal.SIGQUIT}
+        assert not _ignored(_parent(held.said["postmaster"])) & {signal.SIGQUIT}
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _ignored(pid: int) -> set[int]:
+    """The signals that a process ignores, and that one it starts would ignore at first."""
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
+    )
+    mask = int(status["SigIgn"], 16)
+    return {number for number in range(1, 32) if mask >> (number - 1) & 1}
 
 
 def test_a_server_that_dies_takes_its_directory_along() -> None:

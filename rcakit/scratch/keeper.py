@@ -158,6 +158,8 @@ def _say(**answer: str) -> None:
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
+    # A script's background job ignores it, and so would a server that starts.
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     order = json.loads(sys.argv[1])
     home = tempfile.mkdtemp(prefix="rcakit-", dir=order["tmp"])
     keeper = Keeper(order, home)
