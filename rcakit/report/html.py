@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rcakit.names import visible
 
-_BREAK = re.compile(r"\S{11,24}?[._/]+(?=\S{3})|\S{28}(?=\S)")
+_BREAK = re.compile(r"\S{10,24}?[._/]+(?=\S{3})|\S{28}(?=\S)")
 _OPTION = re.compile(r"(?<=\s)--?[a-z][\w-]*")
 _BARE = re.compile(r"[\w#-]+", re.ASCII)
 

@@ -242,7 +242,7 @@ def _accounts(
         "Model": _model,
         "Verdict": lambda row: chip(_VERDICTS[row.verdict], row.verdict),
         "Intended": lambda row: code(row.intended.target) if row.intended else "no account of it",
-        "Says so": lambda row: row.intended.source if row.intended else "–",
+        "Says so": lambda row: breakable(row.intended.source) if row.intended else "–",
         "Declared": lambda row: code(repr(row.spelling.db_table)),
         "Recorded": lambda row: breakable(row.recorded),
         "Replayed": lambda row: "as observed" if row.replayed == str(row.relation) else row.replayed,
