@@ -80,6 +80,7 @@ def test_the_rows_are_those_of_the_incident_document(audit: Audit) -> None:
 
 
 def test_every_row_names_the_line_or_the_tests_it_comes_from(audit: Audit) -> None:
+    assert audit.rows
     for row in audit.rows:
         assert row.tests
         assert row.claim

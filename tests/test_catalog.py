@@ -344,6 +344,7 @@ def test_each_part_names_its_evidence(conninfo: str) -> None:
     with evidence.session(conninfo, run="test") as recorder:
         found = catalog.read(recorder)
         queries = {kept.id: kept for kept in recorder.evidence}
+    assert {"relations", "columns", "constraints"} <= set(found.evidence)
     for part, number in found.evidence.items():
         assert queries[number].name == part
         assert queries[number].sql == evidence.query(part)

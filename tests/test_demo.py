@@ -289,7 +289,9 @@ def test_last_commit_is_what_lies_there(either: demo.Demo) -> None:
 
 
 def test_no_migration_was_touched_after_its_commit(either: demo.Demo) -> None:
-    for path in git(either, "ls-files", "*/migrations/0*.py"):
+    paths = git(either, "ls-files", "*/migrations/0*.py")
+    assert len(paths) == 6
+    for path in paths:
         assert len(git(either, "log", "--format=%h", "--", path)) == 1, path
 
 
@@ -303,12 +305,14 @@ def test_tasks_were_ticked_one_after_the_other(incident: demo.Demo) -> None:
 
 
 def test_every_commit_compiles(incident: demo.Demo) -> None:
+    compiled = set()
     for commit in git(incident, "log", "--format=%H"):
         for path in git(incident, "ls-tree", "-r", "--name-only", commit):
             if path.endswith(".py"):
-                compile(
-                    "\n".join(git(incident, "show", f"{commit}:{path}")) + "\n", f"{commit}:{path}", "exec"
-                )
+                text = "\n".join(git(incident, "show", f"{commit}:{path}")) + "\n"
+                compile(text, f"{commit}:{path}", "exec")
+                compiled.add(path)
+    assert {"manage.py", "administrate/migrations/0001_initial.py"} <= compiled
 
 
 def test_two_builds_have_one_history(incident: demo.Demo, tmp_path: Path) -> None:

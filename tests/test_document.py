@@ -121,6 +121,7 @@ def test_the_name_of_a_waiver_or_a_cause_is_no_object() -> None:
     """Causes list their findings by code and object, so that a reader of the JSON can join them."""
     content = whole(make_case())
     known = {f"{row['code']} {row['object']}" for row in content["findings"]}
+    assert content["causes"]
     for cause in content["causes"]:
         assert set(cause["findings"]) <= known
         assert {each for each in cause["explains"] if each != "symptom"} <= {

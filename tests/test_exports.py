@@ -240,7 +240,9 @@ def test_the_types_refuse_what_is_not_sarif() -> None:
 
 
 def test_sarif_rules_carry_their_documentation() -> None:
-    for rule in sarif(of_kind("healthy"))["tool"]["driver"]["rules"]:
+    rules = sarif(of_kind("healthy"))["tool"]["driver"]["rules"]
+    assert len(rules) > len(RULES)
+    for rule in rules:
         assert rule["shortDescription"]["text"]
         assert rule["help"]["markdown"].startswith(rule["id"])
         assert rule["defaultConfiguration"]["level"] in {"error", "warning", "note"}
@@ -511,7 +513,9 @@ def test_the_real_ones_are_valid(fmt: str, demo_case: Case, healthy_case: Case) 
 def test_every_place_of_the_demo_is_a_file_of_its_repository(demo_case: Case) -> None:
     what = checked(demo_case)
     root = next(each for each in (demo_case.project, *demo_case.project.parents) if (each / ".git").exists())
-    for row in sarif(what)["results"]:
+    results = sarif(what)["results"]
+    assert len(results) == len(what.standing) > 0
+    for row in results:
         place = row["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
         assert (root / unquote(place)).is_file()
 
