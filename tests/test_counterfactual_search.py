@@ -97,6 +97,23 @@ def test_a_symptom_that_nothing_removes_has_no_sets() -> None:
     assert found.sufficient_sets == found.necessary_sets == ()
 
 
+def test_where_every_replay_stops_before_a_cause_nothing_is_known_of_it() -> None:
+    """An extension that the scratch server lacks, say: the cause is no less likely for that."""
+    stopped = "shop.0001: extension is not available"
+    trials = tuple(Trial(undone, 0, 0, 1, stopped, (), 0.1) for undone in ((), ("A",), ("B",), ("A", "B")))
+    found = Matrix(trials, (Undo("A", ""), Undo("B", "")), {})
+    assert found.undecided("A")
+    assert not found.refuted("A")
+    chain = [causes.Cause(each, "", "root", "", (), ("symptom",), "likely", "", "", ()) for each in "AB"]
+    judged = counterfactual.judged(chain, found)
+    assert [cause.confidence for cause in judged] == ["likely", "likely"]
+    assert "stops where it did before, at shop.0001: extension is not available" in judged[0].proof
+    goes_on = replace(trials[3], stopped="", placed=1)
+    told = replace(found, trials=(*trials[:3], goes_on))
+    assert not told.undecided("A")
+    assert not told.refuted("A")
+
+
 # ------------------------------------------------------------------ for real
 
 TABLES = 5

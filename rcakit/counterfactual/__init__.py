@@ -200,6 +200,9 @@ def _judged(cause: Cause, matrix: Matrix) -> Cause:
         proof = "With it undone, alone or together with others, the replay ends just the same."
         return replace(cause, confidence="refuted", proof=proof)
     alone = matrix.trial(cause.id)
+    if matrix.undecided(cause.id):
+        stops = f"With it undone the replay stops where it did before, at {alone.stopped}"
+        return replace(cause, proof=f"{AGREED} {stops}: what it was to the symptom could not be told.")
     sufficient, necessary = matrix.sufficient(cause.id), matrix.necessary(cause.id)
     says = [f"With it alone undone, {describe(alone)}."]
     if matrix.silencing(cause.id):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,10 +101,23 @@ class Matrix:
         return without.symptom and failed in with_it.silent
 
     def refuted(self, cause: str) -> bool:
-        """Undoing it changes nothing, alone or together with others, as far as both were tried."""
+        """Undoing it changes nothing, alone or together with others, as far as both were tried and got to it."""
+        pairs = list(self._pairs(cause))
+        same = all(trial.outcome == without.outcome for trial, without in pairs)
+        return same and not self.undecided(cause)
+
+    def undecided(self, cause: str) -> bool:
+        """Every replay stops where it did with the cause left in: what would have come of it is not known."""
+        pairs = list(self._pairs(cause))
+        return all(trial.stopped and trial.outcome == without.outcome for trial, without in pairs)
+
+    def _pairs(self, cause: str) -> Iterator[tuple[Trial, Trial]]:
+        """Each trial with the cause undone, and the one that differs from it in nothing else."""
         tried = {frozenset(trial.undone): trial for trial in self.trials}
-        pairs = ((trial, tried.get(undone - {cause})) for undone, trial in tried.items() if cause in undone)
-        return all(without is None or trial.outcome == without.outcome for trial, without in pairs)
+        for undone, trial in tried.items():
+            without = tried.get(undone - {cause})
+            if cause in undone and without is not None:
+                yield trial, without
 
     @property
     def sufficient_sets(self) -> tuple[tuple[str, ...], ...]:

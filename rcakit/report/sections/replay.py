@@ -376,8 +376,8 @@ def _verdicts(causes: Sequence[Cause], found: Matrix) -> Html:
     tried = {undo.cause for undo in found.undos}
     columns: dict[str, Callable[[Cause], object]] = {
         "Cause": lambda row: join(row.id, " ", row.title),
-        "Sufficient": lambda row: "yes" if found.sufficient(row.id) else "no",
-        "Necessary": lambda row: "yes" if found.necessary(row.id) else "no",
+        "Sufficient": lambda row: _yes(found.sufficient, row, found),
+        "Necessary": lambda row: _yes(found.necessary, row, found),
         "What it was": lambda row: _role(row, found),
     }
     rows = [[value(row) for value in columns.values()] for row in causes if row.id in tried]
@@ -386,9 +386,15 @@ def _verdicts(causes: Sequence[Cause], found: Matrix) -> Html:
     )
 
 
+def _yes(asked: Callable[[str], bool], cause: Cause, found: Matrix) -> str:
+    return "not known" if found.undecided(cause.id) else "yes" if asked(cause.id) else "no"
+
+
 def _role(cause: Cause, found: Matrix) -> Html:
     if found.refuted(cause.id):
         return join(chip("quiet", "refuted"), " undoing it changes nothing")
+    if found.undecided(cause.id):
+        return join(chip("unknown", "not known"), " the replay stops before it could tell")
     if found.silencing(cause.id):
         return join(chip("warning", "kept it silent"), " but did not cause it")
     if found.sufficient(cause.id) or found.necessary(cause.id):
