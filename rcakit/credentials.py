@@ -163,7 +163,7 @@ def blanking(environ: Mapping[str, str] | None = None) -> Callable[[T], T]:
 
 
 class _SecretTexts(NamedTuple):
-    """How passwords are found: only where one of the words is, the pattern is asked, which takes a hundred times longer."""
+    """How passwords are found: only where one of the words is, the slower pattern is asked."""
 
     words: tuple[str, ...]
     pattern: re.Pattern[str]
