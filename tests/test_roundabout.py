@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -55,6 +56,11 @@ def findings(found: dict[str, Any]) -> dict[str, Any]:
     """All of a document but the circumstances: when, as whom, on which snapshot."""
     kept = {key: value for key, value in found.items() if key not in ("provenance", "accounts")}
     return kept | {"placement": found["accounts"]["placement"]}
+
+
+def unnumbered(found: dict[str, Any]) -> Any:
+    """The same without the numbers of its queries."""
+    return json.loads(re.sub(r'"E\d+"', '"E"', json.dumps(found)))
 
 
 # ------------------------------------------------------------------ a hot standby
@@ -145,7 +151,7 @@ def test_a_report_through_a_pooler(
     done = run(incident, pooled, "investigate", "--out", tmp_path)
     assert done.code == 1, done.err
     found = json.loads((Path(done.out.strip()).parent / "findings.json").read_text())
-    assert findings(found) == findings(direct)
+    assert unnumbered(findings(found)) == unnumbered(findings(direct)), "a check asks less than a report"
     assert session_settings(pooled) == before
 
 
