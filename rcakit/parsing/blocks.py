@@ -262,13 +262,15 @@ def _over_array(fields: Node, scope: Scope, reading: Reading) -> Work:
         value = fold_text(scope.text(fields["expr"]))
     except Unknown:
         value = None
-    items = list(value) if isinstance(value, tuple) and len(value) <= MAX_TURNS else []
+    most = min(MAX_TURNS, reading.turns)
+    items = list(value) if isinstance(value, tuple) and len(value) <= most else []
     return _turns(fields, scope, reading, name, [sql_literal(each) for each in items])
 
 
 def _turns(fields: Node, scope: Scope, reading: Reading, name: str | None, items: list[str]) -> Work:
     """The body once for each constant item, or once with the loop variable unknown."""
     work = Work()
+    reading.turns -= len(items)
     for item in items or (None,):
         scope.forget(fields)
         if name and item is not None:

@@ -6,7 +6,7 @@ import ast
 import string
 from collections.abc import Callable, Mapping
 
-from rcakit.parsing.sqlfold import Unknown, Value, sql_literal
+from rcakit.parsing.sqlfold import Unknown, Value, bounded, demand_small, sql_literal
 
 __all__ = ["Constant", "Unknown", "filled", "fold", "query", "sketch"]
 
@@ -19,7 +19,7 @@ def fold(node: ast.expr, names: Names) -> Constant:
     reader = _READERS.get(type(node))
     if reader is None:
         raise Unknown
-    return reader(node, names)
+    return bounded(reader(node, names))
 
 
 def query(call: ast.Call, names: Names) -> str:
@@ -157,6 +157,7 @@ def _call(node: ast.Call, names: Names) -> Constant:
         raise Unknown
     arguments = [fold(each, names) for each in node.args]
     keywords = {str(each.arg): fold(each.value, names) for each in node.keywords}
+    demand_small([text, *arguments, *keywords.values()])
     try:
         return method(text, *arguments, **keywords)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError):

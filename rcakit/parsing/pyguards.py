@@ -18,9 +18,11 @@ from dataclasses import dataclass, field, replace
 from rcakit.errors import SqlError
 from rcakit.facts import Effect, Else, Guard, Unread, Where
 from rcakit.parsing import plpgsql, presence
+from rcakit.parsing.blocks import MAX_TURNS
 from rcakit.parsing.pgparse import expression, shorten
 from rcakit.parsing.pyasked import Condition, Scope, condition
 from rcakit.parsing.pyfold import Constant, Unknown, fold, query, sketch
+from rcakit.parsing.scope import TURNS
 
 _DATABASE_ERRORS = frozenset(
     {"BaseException", "DataError", "DatabaseError", "Error", "Exception", "IntegrityError", "InternalError",
@@ -62,6 +64,7 @@ class _Reading:
     where: Where | None
     guards: list[Guard] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
+    turns: int = TURNS
 
     def tell(self, reason: str, *, blocking: bool = True) -> None:
         self.unread.append(Unread("declared", f"{self.migration}: {reason}", self.where, blocking))
@@ -157,7 +160,9 @@ def _branch(body: Sequence[ast.stmt], scope: Scope, reading: _Reading, *, dead: 
     """`_run`; a branch for another engine is another dialect, and does nothing here but leave."""
     if not dead:
         return _run(body, scope, reading)
-    work = _run(body, scope, _Reading(reading.migration, reading.operation, reading.where))
+    aside = _Reading(reading.migration, reading.operation, reading.where, turns=reading.turns)
+    work = _run(body, scope, aside)
+    reading.turns = aside.turns
     return _Work(leaves=work.leaves, raises=work.raises, says=work.says)
 
 
@@ -194,7 +199,9 @@ def _for(node: ast.For, scope: Scope, reading: _Reading) -> _Work:
         items = fold(node.iter, scope.constants)
     except Unknown:
         items = ()
-    turns = items if isinstance(items, tuple) and 0 < len(items) <= 200 else (None,)
+    most = min(MAX_TURNS, reading.turns)
+    turns = items if isinstance(items, tuple) and 0 < len(items) <= most else (None,)
+    reading.turns -= len(turns) if turns != (None,) else 0
     work = _Work()
     _drop_assigned(node, scope)
     for item in turns:

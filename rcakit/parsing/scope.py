@@ -15,6 +15,8 @@ from rcakit.parsing.sqlfold import Unknown, fold_text, sql_literal, substitute
 
 ERROR, WARNING, INFO = 21, 19, 17
 """PostgreSQL's message levels; DEBUG and LOG, below INFO, reach no client by default."""
+TURNS = 5_000
+"""Turns of loops over constants that are told apart in one text; in all further ones the variable is not known."""
 LOUD: list[Else] = ["none", "notice", "warning", "statements", "raise"]
 
 
@@ -76,6 +78,7 @@ class Reading:
     guards: list[Guard] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    turns: int = TURNS
 
     def tell(self, reason: str, line: int, *, blocking: bool = True) -> None:
         text = reason if reason.startswith("line ") else f"line {line}: {reason}"

@@ -6,7 +6,7 @@ A scope maps a lower-case variable ("t", "r.tablename", "found") to the closed S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rcakit.errors import SqlError
 from rcakit.names import display, literal
@@ -15,6 +15,8 @@ from rcakit.parsing.pgparse import Node, expression, parse, replace, spans, stri
 Scope = Mapping[str, str]
 Value = str | int | bool | None | tuple["Value", ...]
 
+LONGEST = 1_000_000
+"""Letters of a text that is put together: doubled forty times, ten letters fill any memory."""
 _TEXTUAL = frozenset(
     {"text", "varchar", "name", "bpchar", "regclass", "regnamespace", "sql_identifier", "oid"}
 )
@@ -30,7 +32,21 @@ def fold(node: object, scope: Scope | None = None) -> Value:
     reader = _READERS.get(kind)
     if reader is None:
         raise Unknown
-    return reader(fields, scope or {})
+    return bounded(reader(fields, scope or {}))
+
+
+def bounded(value: Value) -> Value:
+    """The value itself. Raises Unknown for a text of a length that is no statement's."""
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise Unknown
+    return value
+
+
+def demand_small(values: Iterable[Value]) -> None:
+    """Raises Unknown where one of these texts, put for each letter of another, would fill the memory."""
+    first, second, *_ = [*sorted((len(str(value)) for value in values), reverse=True), 0, 0]
+    if first * second > 100 * LONGEST:
+        raise Unknown
 
 
 def fold_text(text: str, scope: Scope | None = None) -> Value:
@@ -169,7 +185,9 @@ def _call(fields: Node, scope: Scope) -> Value:
     function = _FUNCTIONS.get(name[-1])
     if function is None or name[:-1] not in ((), ("pg_catalog",)) or fields.get("func_variadic"):
         raise Unknown
-    return function([fold(each, scope) for each in fields.get("args", ())])
+    values = [fold(each, scope) for each in fields.get("args", ())]
+    demand_small(values)
+    return function(values)
 
 
 _READERS: dict[str, Callable[[Node, Scope], Value]] = {
