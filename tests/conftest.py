@@ -41,8 +41,8 @@ def pytest_report_header() -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are processors: much of the time a test waits for a server, a process or a page."""
-    return (os.cpu_count() or 1) + 2
+    """One more than there are processors: part of the time a test waits for a server, a process or a page."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)
