@@ -40,6 +40,7 @@ def pytest_report_header() -> str:
     return f"PostgreSQL {postgresql}, Django {django}, Python {platform.python_version()}"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: part of the time a test waits for a server, a process or a page."""
     return (os.cpu_count() or 1) + 1
