@@ -20,6 +20,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from rcakit.errors import ConfigError
 
 
+_SAID = {"extra_forbidden": "there is no such setting", "path_type": "takes a path, as text"}
+"""What pydantic says in words of Python. https://docs.pydantic.dev/latest/errors/validation_errors/"""
+
+
 def _variable_name(text: str) -> str:
     if not text.isidentifier():
         raise ValueError(
@@ -170,7 +174,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 def _explain(error: ValidationError, path: Path | None) -> str:
     rows = [
-        f"{'.'.join(str(part) for part in row['loc'])}: {row['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(str(part) for part in row['loc'])}: {_SAID.get(row['type'], row['msg']).removeprefix('Value error, ')}"
         for row in error.errors()
     ]
     return f"wrong settings in {path or 'the options given'}: " + "; ".join(rows)

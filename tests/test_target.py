@@ -86,9 +86,10 @@ def test_current_is_this_interpreter() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[target]\nnmae = 'x'", "nmae"),
+        ("[target]\nnmae = 'x'", "nmae: there is no such setting"),
+        ("[target]\nproject = 7", "project: takes a path"),
         ("[target]\nschemas = 3", "schemas"),
-        ("[targets]\nname = 'x'", "targets"),
+        ("[targets]\nname = 'x'", "targets: there is no such setting"),
         ("[target\n", "not valid TOML"),
         ("[[waiver]]\ncode = 'RK101'\nreason = 'x'", "expires"),
         ("[[waiver]]\ncode = 'RK101'\nreason = ''\nexpires = 2027-01-01", "reason"),
