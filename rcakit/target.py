@@ -19,7 +19,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from rcakit.errors import ConfigError
 
-
 _SAID = {"extra_forbidden": "there is no such setting", "path_type": "takes a path, as text"}
 """What pydantic says in words of Python. https://docs.pydantic.dev/latest/errors/validation_errors/"""
 
